@@ -1,0 +1,124 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { remote, type types } from "@pulumi/command";
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import type { Host } from "../../infra/topology/model.ts";
+
+export interface DockerHostArgs {
+  readonly host: Host;
+  /** Docker network that the containers join. `external` is only checked; otherwise it is made. */
+  readonly network: { readonly name: string; readonly external: boolean };
+}
+
+/**
+ * A Docker host on the tailnet: its provider, its SSH connection, the tool that installs files there, the host's
+ * settings and the Docker network. One provider per host, so that a dead site never blocks another.
+ */
+export class DockerHost extends pulumi.ComponentResource {
+  readonly host: Host;
+  /** Provider for everything that runs on this host. */
+  readonly provider: docker.Provider;
+  /** Connection of the command resources; authentication is the agent's alone. */
+  readonly connection: types.input.remote.ConnectionArgs;
+  /** Path of the installed tool, with `sudo` where the SSH user needs it. */
+  readonly tool: string;
+  readonly networkName: string;
+  /** What a container or file on this host waits for. */
+  readonly ready: readonly pulumi.Resource[];
+
+  constructor(name: string, args: DockerHostArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("heatwave:docker-host:DockerHost", name, { address: args.host.address }, opts);
+    this.host = args.host;
+    this.networkName = args.network.name;
+    this.connection = connectionOf(args.host);
+    this.provider = this.createProvider(name);
+    const tool = this.createTool(name);
+    this.tool = `${this.sudo}${args.host.root}/bin/host-tool`;
+    const settings = new remote.Command(
+      `${name}-settings`,
+      { connection: this.connection, create: `${this.tool} settings`, logging: remote.Logging.None },
+      { parent: this, dependsOn: tool },
+    );
+    this.ready = [settings, this.createNetwork(name, args)];
+    this.registerOutputs({ address: args.host.address });
+  }
+
+  /** Prefix of commands that need root. */
+  get sudo(): string {
+    return this.host.ssh.user === "root" ? "" : "sudo -n ";
+  }
+
+  private createProvider(name: string): docker.Provider {
+    const { address, ssh } = this.host;
+    return new docker.Provider(
+      name,
+      {
+        host: `ssh://${ssh.user}@${address}:${ssh.port}`,
+        // The pinned host key, without a file of the operator's (a preview elsewhere must be clean).
+        sshOpts: [
+          ...["-o", "StrictHostKeyChecking=yes"],
+          ...["-o", "UserKnownHostsFile=/dev/null"],
+          ...["-o", "GlobalKnownHostsFile=/dev/null"],
+          ...["-o", `KnownHostsCommand=/bin/echo %H ${ssh.hostKey}`],
+          ...["-o", "ConnectTimeout=10"],
+        ],
+        disableDockerDaemonCheck: true,
+      },
+      { parent: this },
+    );
+  }
+
+  private createTool(name: string): remote.Command {
+    const text = readFileSync(new URL("./source/host-tool.sh", import.meta.url), "utf8");
+    const bin = `${this.host.root}/bin`;
+    const install = `install -d -m 0755 ${bin} && cat >${bin}/.host-tool.new && chmod 0755 ${bin}/.host-tool.new && mv ${bin}/.host-tool.new ${bin}/host-tool`;
+    return new remote.Command(
+      `${name}-tool`,
+      {
+        connection: this.connection,
+        create: `${this.sudo}sh -c '${install}' # sha256:${sha256(text)}`,
+        stdin: text,
+        logging: remote.Logging.None,
+      },
+      { parent: this, hideDiffs: ["stdin"] },
+    );
+  }
+
+  private createNetwork(name: string, args: DockerHostArgs): pulumi.Resource {
+    const network = args.network.name;
+    if (!args.network.external) {
+      return new docker.Network(
+        `${name}-network`,
+        { name: network, driver: "bridge" },
+        { parent: this, provider: this.provider, deleteBeforeReplace: true },
+      );
+    }
+    const missing = `error: ${name} has no Docker network ${network}. heatwave:network.external says that somebody else makes it: deploy the app with Kamal first, or run docker network create ${network}`;
+    return new remote.Command(
+      `${name}-network`,
+      {
+        connection: this.connection,
+        create: `docker network inspect --format '{{.Name}}' ${network} || { echo '${missing}' >&2; exit 1; }`,
+        logging: remote.Logging.None,
+      },
+      { parent: this },
+    );
+  }
+}
+
+function connectionOf(host: Host): types.input.remote.ConnectionArgs {
+  return {
+    host: host.address,
+    port: host.ssh.port,
+    user: host.ssh.user,
+    hostKey: host.ssh.hostKey,
+    dialErrorLimit: 3,
+    perDialTimeout: 10,
+  };
+}
+
+/** sha256 (hex) of a text's UTF-8 bytes. */
+export function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}

@@ -1,0 +1,111 @@
+import { remote } from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import type { DockerHost } from "./docker-host.ts";
+import { sha256 } from "./docker-host.ts";
+
+/** Who reads the file, which decides how it is checked and reloaded (see `source/host-tool.sh`). */
+export type FileKind = "haproxy" | "postgres" | "hba" | "pgbouncer" | "restart" | "plain";
+
+export interface HostFileArgs {
+  readonly dockerHost: DockerHost;
+  /** Container whose folder holds it. */
+  readonly container: string;
+  /** Path in that folder, e.g. `conf/haproxy.cfg`. */
+  readonly path: string;
+  /** The whole text; no secret. */
+  readonly text: string;
+  readonly kind: FileKind;
+}
+
+/**
+ * A rendered text in force on a host. The text itself is an asset, so that a preview shows its diff line by line;
+ * a dependent command, whose line carries the text's sha256, checks it, swaps it in and reloads its reader.
+ */
+export class HostFile extends pulumi.ComponentResource {
+  /** sha256 (hex) of the text. */
+  readonly sha256: string;
+  /** What a container that reads the file waits for. */
+  readonly applied: pulumi.Resource;
+
+  constructor(name: string, args: HostFileArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("heatwave:docker-host:HostFile", name, {}, opts);
+    const { dockerHost } = args;
+    this.sha256 = sha256(args.text);
+    const fileName = args.path.slice(args.path.lastIndexOf("/") + 1);
+    const text = new remote.CopyToRemote(
+      `${name}-text`,
+      {
+        connection: dockerHost.connection,
+        source: new pulumi.asset.StringAsset(args.text),
+        remotePath: `${dockerHost.host.root}/${args.container}/conf/incoming/${fileName}`,
+      },
+      { parent: this },
+    );
+    this.applied = new remote.Command(
+      `${name}-apply`,
+      {
+        connection: dockerHost.connection,
+        create: `${dockerHost.tool} file ${args.kind} ${args.container} ${args.path} ${this.sha256}`,
+        stdin: args.text,
+        logging: remote.Logging.None,
+      },
+      // The asset above shows the same text.
+      { parent: this, dependsOn: text, hideDiffs: ["stdin"] },
+    );
+    this.registerOutputs({ sha256: this.sha256 });
+  }
+}
+
+export interface SecretFileArgs {
+  readonly dockerHost: DockerHost;
+  readonly container: string;
+  /** File name in the container's `secrets` folder. */
+  readonly fileName: string;
+  /** `uid:gid` of the reader. */
+  readonly owner: string;
+  /** The whole content, made secret by this function. */
+  readonly content: pulumi.Input<string>;
+}
+
+/**
+ * A secret as a file of mode 0600. It travels on a command's stdin alone: no argument, no environment, no hash of
+ * it in any line.
+ */
+export function createSecretFile(
+  name: string,
+  args: SecretFileArgs,
+  opts: pulumi.CustomResourceOptions,
+): remote.Command {
+  return new remote.Command(
+    name,
+    {
+      connection: args.dockerHost.connection,
+      create: `${args.dockerHost.tool} secret ${args.container} ${args.fileName} ${args.owner}`,
+      stdin: pulumi.secret(args.content),
+      logging: remote.Logging.None,
+    },
+    opts,
+  );
+}
+
+/** The folders of one container; `subfolders` as `name=mode`, or `conf/incoming`. */
+export function createFolder(
+  name: string,
+  args: {
+    readonly dockerHost: DockerHost;
+    readonly container: string;
+    readonly owner: string;
+    readonly subfolders: readonly string[];
+  },
+  opts: pulumi.CustomResourceOptions,
+): remote.Command {
+  return new remote.Command(
+    name,
+    {
+      connection: args.dockerHost.connection,
+      create: `${args.dockerHost.tool} folder ${args.container} ${args.owner} ${args.subfolders.join(" ")}`,
+      logging: remote.Logging.None,
+    },
+    opts,
+  );
+}

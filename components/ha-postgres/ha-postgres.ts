@@ -1,0 +1,108 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { StackConfig } from "../../infra/config/schema.ts";
+import type { Host, Topology } from "../../infra/topology/model.ts";
+import { DockerHost } from "../docker-host/docker-host.ts";
+import { Router } from "../router/router.ts";
+import type { SiteArgs } from "../site/site.ts";
+import { Site } from "../site/site.ts";
+
+export interface HaPostgresArgs {
+  readonly topology: Topology;
+  readonly config: StackConfig;
+}
+
+/** Where an application reaches the cluster from one app host. */
+export interface RouterOutputs {
+  /** App host. */
+  readonly host: string;
+  /** By listener: `container:port` for containers on the same Docker network. */
+  readonly endpoints: Readonly<Record<string, string>>;
+  /** Stats page; `/metrics` and `/;csv` are beside it. */
+  readonly statsUrl: string;
+}
+
+export interface SiteOutputs {
+  readonly host: string;
+  readonly address: string;
+  readonly healthUrl: string;
+}
+
+/** A whole stack: hosts, sites and routers of one PostgreSQL cluster. */
+export class HaPostgres extends pulumi.ComponentResource {
+  readonly routers: readonly RouterOutputs[];
+  readonly sites: Readonly<Record<string, SiteOutputs>>;
+  /** The cluster's system identifier, known once it is founded. */
+  readonly systemIdentifier: pulumi.Output<string>;
+
+  constructor(name: string, args: HaPostgresArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("heatwave:ha-postgres:HaPostgres", name, { primary: args.topology.primary }, opts);
+    const { topology } = args;
+    const hosts = new Map(topology.hosts.map((host) => [host.name, this.createHost(host, topology)]));
+    this.systemIdentifier = this.createSites(args, hosts);
+    this.createRouters(args, hosts);
+    this.routers = topology.routers.map((router) => ({
+      host: router.name,
+      endpoints: Object.fromEntries(
+        topology.listeners.map(({ name: listener, port }) => [listener, `${router.container}:${port}`]),
+      ),
+      statsUrl: `http://${router.host.address}:${router.statsPort}/`,
+    }));
+    this.sites = Object.fromEntries(
+      topology.sites.map((site) => [
+        site.name,
+        {
+          host: site.host.name,
+          address: site.host.address,
+          healthUrl: `http://${site.host.address}:${site.pgHealth.port}/`,
+        },
+      ]),
+    );
+    this.registerOutputs({ systemIdentifier: this.systemIdentifier });
+  }
+
+  private createHost(host: Host, topology: Topology): DockerHost {
+    return new DockerHost(host.name, { host, network: topology.network }, { parent: this });
+  }
+
+  private createSites(args: HaPostgresArgs, hosts: ReadonlyMap<string, DockerHost>): pulumi.Output<string> {
+    const { topology, config } = args;
+    const declared = topology.sites.map((site) => {
+      const siteArgs: SiteArgs = {
+        topology,
+        site,
+        dockerHost: hostOf(hosts, site.host),
+        config,
+        secrets: config.secrets,
+      };
+      return {
+        name: site.name,
+        siteArgs,
+        component: new Site(`${site.name}-site`, siteArgs, { parent: this }),
+      };
+    });
+    const components = declared.map(({ component }) => component);
+    const foundings = declared.map(({ name, siteArgs, component }) =>
+      component.found(name, siteArgs, components),
+    );
+    const first = foundings[0];
+    if (first === undefined) throw new pulumi.ResourceError("a stack needs at least one site", this);
+    return first.stdout.apply((stdout) => /system identifier (\d+)/.exec(stdout)?.[1] ?? "");
+  }
+
+  private createRouters({ topology, config }: HaPostgresArgs, hosts: ReadonlyMap<string, DockerHost>): void {
+    for (const router of topology.routers) {
+      const dockerHost = hostOf(hosts, router.host);
+      new Router(
+        `${router.name}-haproxy`,
+        { topology, router, dockerHost, haproxy: config.haproxy },
+        { parent: this },
+      );
+    }
+  }
+}
+
+function hostOf(hosts: ReadonlyMap<string, DockerHost>, host: Host): DockerHost {
+  const found = hosts.get(host.name);
+  if (found === undefined) throw new Error(`no host ${host.name} in the topology`);
+  return found;
+}

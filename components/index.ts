@@ -1,0 +1,13 @@
+export { DockerHost, type DockerHostArgs } from "./docker-host/docker-host.ts";
+export { HostFile, type HostFileArgs } from "./docker-host/host-file.ts";
+export {
+  HaPostgres,
+  type HaPostgresArgs,
+  type RouterOutputs,
+  type SiteOutputs,
+} from "./ha-postgres/ha-postgres.ts";
+export { HealthEndpoint, type HealthEndpointArgs } from "./pg-health/health-endpoint.ts";
+export { PgBouncer, type PgBouncerArgs } from "./pgbouncer/pgbouncer.ts";
+export { PostgresInstance, type PostgresInstanceArgs } from "./postgres/postgres-instance.ts";
+export { Router, type RouterArgs } from "./router/router.ts";
+export { Site, type SiteArgs } from "./site/site.ts";

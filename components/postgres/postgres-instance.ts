@@ -1,0 +1,185 @@
+import { readFileSync } from "node:fs";
+import { remote } from "@pulumi/command";
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import type { Secrets, StackConfig } from "../../infra/config/schema.ts";
+import type { Site, Topology } from "../../infra/topology/model.ts";
+import { createContainer } from "../docker-host/container.ts";
+import type { DockerHost } from "../docker-host/docker-host.ts";
+import { createFolder, createSecretFile, HostFile } from "../docker-host/host-file.ts";
+import { renderObjectsSql } from "./render/objects-sql.ts";
+import { renderPgHba } from "./render/pg-hba.ts";
+import { renderPostgresqlConf, RUN_DIRECTORY } from "./render/postgresql-conf.ts";
+
+/** uid and gid of `postgres` in the Debian image (docker-library/postgres). */
+export const POSTGRES_USER = "999:999";
+
+export interface PostgresInstanceArgs {
+  readonly topology: Topology;
+  readonly site: Site;
+  readonly dockerHost: DockerHost;
+  readonly postgres: StackConfig["postgres"];
+  readonly secrets: Secrets;
+}
+
+/**
+ * PostgreSQL of one site: its data volume, files, secrets and container. The container waits until the health
+ * endpoint of the same host orders a start; founding is a resource of its own (`Founding`).
+ *
+ * @stateful the volume is protected, kept on delete, and never replaced
+ */
+export class PostgresInstance extends pulumi.ComponentResource {
+  readonly volume: docker.Volume;
+  readonly container: docker.Container;
+
+  constructor(name: string, args: PostgresInstanceArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("heatwave:postgres:PostgresInstance", name, {}, opts);
+    const { site, dockerHost } = args;
+    const folder = createFolder(
+      `${name}-folder`,
+      {
+        dockerHost,
+        container: site.postgres.container,
+        owner: POSTGRES_USER,
+        subfolders: ["conf=0755", "conf/incoming", "bin=0755", "secrets=0700", "run=0770"],
+      },
+      { parent: this, dependsOn: [...dockerHost.ready] },
+    );
+    this.volume = this.createVolume(name, args);
+    const files = [...this.createFiles(name, args, folder), ...this.createSecrets(name, args, folder)];
+    this.container = this.createServer(name, args, [folder, this.volume, ...files]);
+    this.registerOutputs({ container: this.container.name, volume: this.volume.name });
+  }
+
+  /** No labels: a volume is replaced when one changes. */
+  private createVolume(name: string, { site, dockerHost }: PostgresInstanceArgs): docker.Volume {
+    return new docker.Volume(
+      `${name}-data`,
+      { name: site.volume },
+      { parent: this, provider: dockerHost.provider, protect: true, retainOnDelete: true },
+    );
+  }
+
+  private createFiles(name: string, args: PostgresInstanceArgs, folder: pulumi.Resource): pulumi.Resource[] {
+    const { topology, site, dockerHost, postgres } = args;
+    const entrypoint = readFileSync(new URL("./source/entrypoint.sh", import.meta.url), "utf8");
+    const file = (
+      suffix: string,
+      path: string,
+      text: string,
+      kind: "postgres" | "hba" | "plain",
+    ): pulumi.Resource =>
+      new HostFile(
+        `${name}-${suffix}`,
+        { dockerHost, container: site.postgres.container, path, text, kind },
+        { parent: this, dependsOn: folder },
+      ).applied;
+    return [
+      file("entrypoint", "bin/entrypoint.sh", entrypoint, "plain"),
+      file("conf", "conf/postgresql.conf", renderPostgresqlConf(topology, site, postgres), "postgres"),
+      file("hba", "conf/pg_hba.conf", renderPgHba(topology, site, postgres), "hba"),
+      file("ident", "conf/pg_ident.conf", "# Rendered by heatwave: no user name maps.\n", "plain"),
+    ];
+  }
+
+  private createSecrets(
+    name: string,
+    args: PostgresInstanceArgs,
+    folder: pulumi.Resource,
+  ): pulumi.Resource[] {
+    const { site, dockerHost, secrets } = args;
+    const secret = (fileName: string, content: string): pulumi.Resource =>
+      createSecretFile(
+        `${name}-${fileName}`,
+        { dockerHost, container: site.postgres.container, fileName, owner: POSTGRES_USER, content },
+        { parent: this, dependsOn: folder },
+      );
+    return [
+      secret("superuser-password", secrets.superuserPassword),
+      secret("replication-password", secrets.replicationPassword),
+    ];
+  }
+
+  private createServer(
+    name: string,
+    args: PostgresInstanceArgs,
+    dependsOn: pulumi.Resource[],
+  ): docker.Container {
+    const { site, dockerHost, postgres } = args;
+    const { directory } = site.postgres;
+    return createContainer(
+      name,
+      {
+        dockerHost,
+        containerName: site.postgres.container,
+        image: site.postgres.image,
+        entrypoint: ["/bin/bash", "/opt/heatwave/entrypoint.sh"],
+        command: ["run"],
+        user: POSTGRES_USER,
+        ports: [site.postgres.port],
+        mounts: [
+          { source: `${directory}/bin`, target: "/opt/heatwave", readOnly: true },
+          { source: `${directory}/conf`, target: "/etc/heatwave", readOnly: true },
+          { source: `${directory}/secrets`, target: "/run/heatwave-secrets", readOnly: true },
+          { source: `${directory}/run`, target: RUN_DIRECTORY, readOnly: false },
+          { source: site.volume, target: "/var/lib/postgresql", readOnly: false },
+        ],
+        stopSignal: "SIGINT",
+        stopSeconds: postgres.stopSeconds,
+        // "The entrypoint answers": empty, held and fenced are healthy. Readiness is the health endpoint's word.
+        healthcheck: {
+          test: ["/bin/bash", "/opt/heatwave/entrypoint.sh", "ping"],
+          intervalSeconds: 10,
+          timeoutSeconds: 5,
+        },
+        shmSizeMegabytes: postgres.shmSizeMegabytes,
+      },
+      { parent: this, provider: dockerHost.provider, dependsOn },
+    );
+  }
+}
+
+export interface FoundingArgs {
+  readonly site: Site;
+  readonly dockerHost: DockerHost;
+}
+
+/** How long a site waits for the others and for its base backup, seconds. */
+const FOUNDING_SECONDS = 3600;
+
+/**
+ * Founds the cluster at one site, once: the same command at every site. It looks first, and does nothing where the
+ * data is there. The first site in the file runs initdb if no site has data; the others take a base backup.
+ */
+export function createFounding(
+  name: string,
+  args: FoundingArgs,
+  opts: pulumi.CustomResourceOptions,
+): remote.Command {
+  const found = `docker exec ${args.site.pgHealth.container} node /opt/heatwave/pg-health.mjs found --timeout ${FOUNDING_SECONDS}`;
+  return new remote.Command(
+    name,
+    { connection: args.dockerHost.connection, create: found, logging: remote.Logging.Stderr },
+    { ...opts, customTimeouts: { create: "65m", update: "65m" } },
+  );
+}
+
+/** Ensures slots everywhere, and roles and databases where the instance is the primary. Runs again when they change. */
+export function createObjects(
+  name: string,
+  args: PostgresInstanceArgs,
+  opts: pulumi.CustomResourceOptions,
+): remote.Command {
+  const { topology, site, dockerHost, postgres, secrets } = args;
+  const psql = `docker exec -i ${site.postgres.container} psql -X -q -h ${RUN_DIRECTORY} -p ${site.postgres.port} -U postgres -d postgres`;
+  return new remote.Command(
+    name,
+    {
+      connection: dockerHost.connection,
+      create: psql,
+      stdin: pulumi.secret(renderObjectsSql(topology, site, postgres, secrets)),
+      logging: remote.Logging.None,
+    },
+    opts,
+  );
+}

@@ -1,0 +1,79 @@
+import type { StackConfig } from "../../../infra/config/schema.ts";
+import type { Site, Topology } from "../../../infra/topology/model.ts";
+
+type Setting = readonly [name: string, value: string | number | boolean];
+
+/** Where the container keeps its socket and what the health endpoint writes for a standby. */
+export const RUN_DIRECTORY = "/run/heatwave";
+
+/**
+ * `postgresql.conf` of one site. Nothing in it depends on the role: whom a standby follows stands in
+ * `follow.conf`, which the health endpoint writes.
+ */
+export function renderPostgresqlConf(
+  topology: Topology,
+  site: Site,
+  postgres: StackConfig["postgres"],
+): string {
+  const declared = Object.entries(postgres.parameters);
+  const names = new Set(declared.map(([name]) => name));
+  const defaults = replicationDefaults(topology).filter(([name]) => !names.has(name));
+  return [
+    "# Rendered by heatwave. Declare parameters in the stack file: this file is replaced by the next `up`.",
+    "",
+    "# Set by heatwave, because its promises rest on them.",
+    ...lines(ownSettings(site)),
+    "",
+    "# Replication: heatwave's defaults, which `heatwave:postgres.parameters` overrules.",
+    ...lines(defaults),
+    ...(declared.length === 0 ? [] : ["", "# Declared in the stack file.", ...lines(sorted(declared))]),
+    "",
+    "# Whom this instance follows while it is a standby (written by the health endpoint).",
+    `include_if_exists '${RUN_DIRECTORY}/follow.conf'`,
+    "",
+  ].join("\n");
+}
+
+function ownSettings(site: Site): readonly Setting[] {
+  return [
+    ["cluster_name", site.name],
+    ["listen_addresses", "*"],
+    ["port", site.postgres.port],
+    ["unix_socket_directories", RUN_DIRECTORY],
+    ["password_encryption", "scram-sha-256"],
+    ["wal_level", "replica"],
+    ["hot_standby", true],
+    ["recovery_target_timeline", "latest"],
+  ];
+}
+
+function replicationDefaults(topology: Topology): readonly Setting[] {
+  // One sender per other site, as many again for base backups, and room for tools.
+  const senders = Math.max(10, topology.sites.length * 2 + 4);
+  return [
+    ["max_replication_slots", senders],
+    ["max_slot_wal_keep_size", "16GB"],
+    ["max_wal_senders", senders],
+    // After a crash a standby asks again at once, not only after 5 s.
+    ["wal_retrieve_retry_interval", "500ms"],
+    ["wal_sender_timeout", "10s"],
+    ["wal_receiver_timeout", "10s"],
+    ["log_checkpoints", true],
+    ["log_line_prefix", "%m [%p] %q%u@%d %a "],
+    ["log_replication_commands", true],
+  ];
+}
+
+function lines(settings: readonly Setting[]): string[] {
+  return settings.map(([name, value]) => `${name} = ${quoted(value)}`);
+}
+
+function sorted(settings: readonly Setting[]): readonly Setting[] {
+  return settings.toSorted(([a], [b]) => (a < b ? -1 : 1));
+}
+
+function quoted(value: string | number | boolean): string {
+  if (typeof value === "boolean") return value ? "on" : "off";
+  if (typeof value === "number") return String(value);
+  return `'${value.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`;
+}

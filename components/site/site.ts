@@ -1,0 +1,65 @@
+import type { remote } from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import type { Secrets, StackConfig } from "../../infra/config/schema.ts";
+import type { Site as SiteModel, Topology } from "../../infra/topology/model.ts";
+import type { DockerHost } from "../docker-host/docker-host.ts";
+import { HealthEndpoint } from "../pg-health/health-endpoint.ts";
+import { PgBouncer } from "../pgbouncer/pgbouncer.ts";
+import { createFounding, createObjects, PostgresInstance } from "../postgres/postgres-instance.ts";
+
+export interface SiteArgs {
+  readonly topology: Topology;
+  readonly site: SiteModel;
+  readonly dockerHost: DockerHost;
+  readonly config: Pick<StackConfig, "postgres" | "pgbouncer">;
+  readonly secrets: Secrets;
+}
+
+/** One data centre: a PostgreSQL instance with its pooler and its health endpoint, on one host. */
+export class Site extends pulumi.ComponentResource {
+  readonly instance: PostgresInstance;
+  readonly pooler: PgBouncer;
+  readonly health: HealthEndpoint;
+
+  constructor(name: string, args: SiteArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("heatwave:site:Site", name, { host: args.site.host.name }, opts);
+    const { topology, site, dockerHost, secrets, config } = args;
+    this.instance = new PostgresInstance(
+      `${name}-postgres`,
+      { topology, site, dockerHost, postgres: config.postgres, secrets },
+      { parent: this },
+    );
+    this.health = new HealthEndpoint(
+      `${name}-pg-health`,
+      { topology, site, dockerHost, secrets, instance: this.instance },
+      { parent: this },
+    );
+    this.pooler = new PgBouncer(
+      `${name}-pgbouncer`,
+      { site, dockerHost, pgbouncer: config.pgbouncer, secrets },
+      { parent: this },
+    );
+    this.registerOutputs({ container: this.instance.container.name });
+  }
+
+  /**
+   * Founding, then slots, roles and databases. Called when every site's containers are declared: a cluster is
+   * founded only after all of them answer.
+   */
+  found(name: string, args: SiteArgs, everySite: readonly Site[]): remote.Command {
+    const founding = createFounding(
+      `${name}-founding`,
+      { site: args.site, dockerHost: args.dockerHost },
+      {
+        parent: this,
+        dependsOn: everySite.flatMap((site) => [site.instance.container, site.health.container]),
+      },
+    );
+    createObjects(
+      `${name}-objects`,
+      { ...args, postgres: args.config.postgres },
+      { parent: this, dependsOn: founding },
+    );
+    return founding;
+  }
+}

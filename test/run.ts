@@ -1,0 +1,109 @@
+/**
+ * `bin/test`: every layer in turn, then one plain line `N passed, N failed[, N skipped]`.
+ *
+ *   bin/test            all fast layers, and one sealed world with a fixed, wide choice of live tests
+ *   bin/test --all      every live test there is
+ *   bin/test --fast     no world: what runs without Docker
+ *   -y, --yes           install Docker without asking (CI does)
+ */
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+
+interface Count {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+interface Layer {
+  readonly title: string;
+  readonly command: readonly string[];
+  /** Counted test by test from vitest's report; otherwise the command is one check. */
+  readonly vitest?: boolean;
+}
+
+const root = join(import.meta.dirname, "..");
+const { values: flags } = parseArgs({
+  options: { all: { type: "boolean" }, fast: { type: "boolean" }, yes: { type: "boolean", short: "y" } },
+});
+const reports = mkdtempSync(join(tmpdir(), "heatwave-test-"));
+const bin = (name: string): string => join(root, "node_modules", ".bin", name);
+
+const fast: readonly Layer[] = [
+  { title: "types", command: [bin("tsc"), "-p", "."] },
+  { title: "lint", command: [bin("eslint"), "--max-warnings", "0", "."] },
+  { title: "format", command: [bin("prettier"), "--check", "--log-level", "warn", "."] },
+  { title: "imports run one way", command: [bin("depcruise"), "--log-level", "error", "stacks", "components", "infra"] },
+  { title: "fast tests", command: [bin("vitest"), "run"], vitest: true },
+];
+const live: readonly Layer[] = [
+  { title: "live tests", command: [bin("vitest"), "run", "--config", "vitest.live.config.ts"], vitest: true },
+];
+
+const total: Count = { passed: 0, failed: 0, skipped: 0 };
+const started = Date.now();
+try {
+  for (const [i, layer] of [...fast, ...(flags.fast === true ? [] : live)].entries()) {
+    const begun = Date.now();
+    process.stdout.write(`\n== ${layer.title}\n`);
+    const count = await run(layer, join(reports, `${i}.json`));
+    total.passed += count.passed;
+    total.failed += count.failed;
+    total.skipped += count.skipped;
+    process.stdout.write(`   ${layer.title}: ${summary(count)} in ${seconds(begun)}\n`);
+  }
+} finally {
+  rmSync(reports, { recursive: true, force: true });
+}
+process.stdout.write(`\nFinished in ${seconds(started)}.\n${summary(total)}\n`);
+process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;
+
+async function run(layer: Layer, report: string): Promise<Count> {
+  const reporters = layer.vitest === true ? ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`] : [];
+  const code = await status([...layer.command, ...reporters]);
+  if (layer.vitest !== true) return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
+  const count = counted(report);
+  // A crash outside every test must not look like a pass.
+  if (code !== 0 && count.failed === 0) count.failed = 1;
+  return count;
+}
+
+function counted(report: string): Count {
+  try {
+    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(readFileSync(report, "utf8")) as Record<
+      "numPassedTests" | "numFailedTests" | "numPendingTests" | "numTodoTests",
+      number
+    >;
+    return { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests };
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+}
+
+function status([program = "", ...args]: readonly string[]): Promise<number> {
+  const environment = {
+    ...process.env,
+    HEATWAVE_TEST_ALL: flags.all === true ? "1" : "",
+    HEATWAVE_TEST_YES: flags.yes === true ? "1" : "",
+  };
+  return new Promise((resolve) => {
+    const child = spawn(program, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"], env: environment });
+    child.once("error", (error) => {
+      process.stderr.write(`error: cannot run ${program}: ${error.message}\n`);
+      resolve(1);
+    });
+    child.once("exit", (code) => resolve(code ?? 1));
+  });
+}
+
+function summary(count: Count): string {
+  const skipped = count.skipped === 0 ? "" : `, ${count.skipped} skipped`;
+  return `${count.passed} passed, ${count.failed} failed${skipped}`;
+}
+
+function seconds(since: number): string {
+  return `${((Date.now() - since) / 1000).toFixed(1)} s`;
+}
