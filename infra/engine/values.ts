@@ -31,6 +31,8 @@ export class Secret {
 /** A value that only an update will know (previews alone). */
 export class Unknown {
   static readonly instance = new Unknown();
+  /** Keeps TypeScript from taking any value at all for an `Unknown`: a class without members matches everything. */
+  readonly unknown = true;
 }
 
 /** A file or text. `hash` is the sha256 (hex) of the bytes. */

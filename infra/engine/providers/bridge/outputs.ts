@@ -1,0 +1,95 @@
+import { isList, isMap, mapValues } from "../../value-tools.ts";
+import { Unknown } from "../../values.ts";
+import type { Value, ValueMap } from "../../values.ts";
+import { canonical } from "./diff.ts";
+import type { Field, Fields } from "./field.ts";
+
+/** A value without the bridge's own keys (`__defaults`), at any depth. */
+export function withoutMarks(value: ValueMap): ValueMap;
+export function withoutMarks(value: Value): Value;
+export function withoutMarks(value: Value): Value {
+  if (isList(value)) return value.map((item) => withoutMarks(item));
+  if (!isMap(value)) return value;
+  const kept = Object.entries(value).filter(([key]) => !key.startsWith("__"));
+  return mapValues(Object.fromEntries(kept), (item) => withoutMarks(item));
+}
+
+/** The outputs that follow from the inputs alone: what is written, else each property's blank. */
+export function outputsFromInputs(fields: Fields, inputs: ValueMap): Record<string, Value> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([key, field]) => {
+      const value = inputs[key];
+      return [key, value === undefined ? (field.blank ?? null) : completed(field, value)];
+    }),
+  );
+}
+
+/** Nested objects name all their properties in outputs, written or not. */
+function completed(field: Field, value: Value): Value {
+  if (isList(value)) {
+    const { item } = field;
+    return value.map((element) => (item === undefined ? element : completed(item, element)));
+  }
+  if (field.type === "object" && isMap(value)) return outputsFromInputs(field.fields ?? {}, value);
+  return withoutMarks(value);
+}
+
+/** What a create will give as far as it is known now. */
+export function previewOutputs(fields: Fields, inputs: ValueMap): ValueMap {
+  const known = outputsFromInputs(fields, inputs);
+  return Object.fromEntries(
+    Object.entries(fields).map(([key, field]) => {
+      const chosenThere = field.outputOnly === true || (field.computed === true && inputs[key] === undefined);
+      return [key, chosenThere ? Unknown.instance : (known[key] ?? null)];
+    }),
+  );
+}
+
+/** The recorded outputs with the changed inputs in their place. */
+export function updatedOutputs(
+  fields: Fields,
+  oldOutputs: ValueMap,
+  inputs: ValueMap,
+): Record<string, Value> {
+  const known = outputsFromInputs(fields, inputs);
+  const result: Record<string, Value> = { ...oldOutputs };
+  for (const [key, field] of Object.entries(fields)) {
+    if (field.outputOnly === true || (field.computed === true && inputs[key] === undefined)) continue;
+    if (canonical(field, oldOutputs[key]) !== canonical(field, inputs[key])) result[key] = known[key] ?? null;
+  }
+  return result;
+}
+
+/**
+ * The inputs that a read implies: what was written stays as it was written unless reality differs; without any
+ * (an import), everything that differs from its default.
+ */
+export function inputsFromOutputs(fields: Fields, oldInputs: ValueMap, outputs: ValueMap): ValueMap {
+  const importing = Object.keys(oldInputs).length === 0;
+  const inputs: Record<string, Value> = {};
+  const defaults = oldInputs["__defaults"];
+  for (const [key, field] of Object.entries(fields)) {
+    if (field.outputOnly === true) continue;
+    const found = outputs[key];
+    const old = oldInputs[key];
+    if (old !== undefined) {
+      const same = canonical(field, old) === canonical(field, found);
+      if (same) inputs[key] = old;
+      else if (found !== undefined && found !== null) inputs[key] = marked(field, found);
+    } else if (importing && found !== undefined && found !== null) {
+      if (canonical(field, found) !== canonical(field, undefined)) inputs[key] = marked(field, found);
+    }
+  }
+  return { ...inputs, __defaults: isList(defaults) ? defaults : [] };
+}
+
+/** Objects as inputs have them: without empty properties, with an empty `__defaults`. */
+function marked(field: Field, value: Value): Value {
+  const { item } = field;
+  if (isList(value) && item !== undefined) return value.map((element) => marked(item, element));
+  if (field.type !== "object" || !isMap(value)) return value;
+  const kept = Object.entries(value).filter(
+    ([key, inner]) => inner !== null && canonical(field.fields?.[key] ?? field, inner) !== '""',
+  );
+  return { ...Object.fromEntries(kept), __defaults: [] };
+}
