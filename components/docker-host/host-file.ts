@@ -15,6 +15,8 @@ export interface HostFileArgs {
   /** The whole text; no secret. */
   readonly text: string;
   readonly kind: FileKind;
+  /** A generated program: nobody reads its diff, so that only its sha256 shows. @default false */
+  readonly opaque?: boolean;
 }
 
 /**
@@ -31,28 +33,33 @@ export class HostFile extends pulumi.ComponentResource {
     super("heatwave:docker-host:HostFile", name, {}, opts);
     const { dockerHost } = args;
     this.sha256 = sha256(args.text);
-    const fileName = args.path.slice(args.path.lastIndexOf("/") + 1);
-    const text = new remote.CopyToRemote(
-      `${name}-text`,
-      {
-        connection: dockerHost.connection,
-        source: new pulumi.asset.StringAsset(args.text),
-        remotePath: `${dockerHost.host.root}/${args.container}/conf/incoming/${fileName}`,
-      },
-      { parent: this },
-    );
+    const text = args.opaque === true ? [] : [this.createText(name, args)];
     this.applied = new remote.Command(
       `${name}-apply`,
       {
         connection: dockerHost.connection,
         create: `${dockerHost.tool} file ${args.kind} ${args.container} ${args.path} ${this.sha256}`,
+        // The copy may be lost or half written; the command heals it from here.
         stdin: args.text,
         logging: remote.Logging.None,
       },
-      // The asset above shows the same text.
+      // The asset shows the same text.
       { parent: this, dependsOn: text, hideDiffs: ["stdin"] },
     );
     this.registerOutputs({ sha256: this.sha256 });
+  }
+
+  private createText(name: string, { dockerHost, container, path, text }: HostFileArgs): pulumi.Resource {
+    const fileName = path.slice(path.lastIndexOf("/") + 1);
+    return new remote.CopyToRemote(
+      `${name}-text`,
+      {
+        connection: dockerHost.connection,
+        source: new pulumi.asset.StringAsset(text),
+        remotePath: `${dockerHost.host.root}/${container}/conf/incoming/${fileName}`,
+      },
+      { parent: this },
+    );
   }
 }
 

@@ -41,14 +41,14 @@ export class HealthEndpoint extends pulumi.ComponentResource {
       },
       { parent: this, dependsOn: [...dockerHost.ready] },
     );
-    const file = (suffix: string, path: string, text: string): pulumi.Resource =>
+    const file = (suffix: string, path: string, text: string, opaque = false): pulumi.Resource =>
       new HostFile(
         `${name}-${suffix}`,
-        { dockerHost, container, path, text, kind: "restart" },
+        { dockerHost, container, path, text, kind: "restart", opaque },
         { parent: this, dependsOn: folder },
       ).applied;
     const files = [
-      file("app", "app/pg-health.mjs", bundleSidecar()),
+      file("app", "app/pg-health.mjs", bundleSidecar(), true),
       file("conf", "conf/pg-health.json", renderHealthConfig(topology, site)),
       createSecretFile(
         `${name}-secrets`,
@@ -83,7 +83,11 @@ export class HealthEndpoint extends pulumi.ComponentResource {
         ],
         stopSignal: "SIGTERM",
         stopSeconds: 10,
-        healthcheck: { test: ["node", "/opt/heatwave/pg-health.mjs", "ping"], intervalSeconds: 10, timeoutSeconds: 5 },
+        healthcheck: {
+          test: ["node", "/opt/heatwave/pg-health.mjs", "ping"],
+          intervalSeconds: 10,
+          timeoutSeconds: 5,
+        },
       },
       {
         parent: this,

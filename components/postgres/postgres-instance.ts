@@ -9,7 +9,7 @@ import type { DockerHost } from "../docker-host/docker-host.ts";
 import { createFolder, createSecretFile, HostFile } from "../docker-host/host-file.ts";
 import { renderObjectsSql } from "./render/objects-sql.ts";
 import { renderPgHba } from "./render/pg-hba.ts";
-import { renderPostgresqlConf, RUN_DIRECTORY } from "./render/postgresql-conf.ts";
+import { renderPostgresqlConf, RUN_DIRECTORY, SOCKET_DIRECTORY } from "./render/postgresql-conf.ts";
 
 /** uid and gid of `postgres` in the Debian image (docker-library/postgres). */
 export const POSTGRES_USER = "999:999";
@@ -171,7 +171,7 @@ export function createObjects(
   opts: pulumi.CustomResourceOptions,
 ): remote.Command {
   const { topology, site, dockerHost, postgres, secrets } = args;
-  const psql = `docker exec -i ${site.postgres.container} psql -X -q -h ${RUN_DIRECTORY} -p ${site.postgres.port} -U postgres -d postgres`;
+  const psql = `docker exec -i ${site.postgres.container} psql -X -q -h ${SOCKET_DIRECTORY} -p ${site.postgres.port} -U postgres -d postgres`;
   return new remote.Command(
     name,
     {

@@ -50,7 +50,7 @@ inside() {
 # Asks the container's PostgreSQL, if it runs (the socket's port is the fourth line of its pid file).
 sql() {
   docker exec "$container" sh -c 'port=$(sed -n 4p "$PGDATA/postmaster.pid" 2>/dev/null)
-    [ -z "$port" ] || psql -X -q -At -h /run/heatwave -p "$port" -U postgres -d postgres -c "$1"' sh "$1"
+    [ -z "$port" ] || psql -X -q -At -h /run/heatwave/sql -p "$port" -U postgres -d postgres -c "$1"' sh "$1"
 }
 
 # Each kind: how a text is checked before it counts (candidate path inside the container in $1) ...

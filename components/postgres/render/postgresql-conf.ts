@@ -5,6 +5,8 @@ type Setting = readonly [name: string, value: string | number | boolean];
 
 /** Where the container keeps its socket and what the health endpoint writes for a standby. */
 export const RUN_DIRECTORY = "/run/heatwave";
+/** PostgreSQL's unix socket, shared with the health endpoint. */
+export const SOCKET_DIRECTORY = `${RUN_DIRECTORY}/sql`;
 
 /**
  * `postgresql.conf` of one site. Nothing in it depends on the role: whom a standby follows stands in
@@ -39,7 +41,7 @@ function ownSettings(site: Site): readonly Setting[] {
     ["cluster_name", site.name],
     ["listen_addresses", "*"],
     ["port", site.postgres.port],
-    ["unix_socket_directories", RUN_DIRECTORY],
+    ["unix_socket_directories", SOCKET_DIRECTORY],
     ["password_encryption", "scram-sha-256"],
     ["wal_level", "replica"],
     ["hot_standby", true],

@@ -1,0 +1,41 @@
+import * as pulumi from "@pulumi/pulumi";
+
+/** One resource as the program registered it. */
+export interface Recorded {
+  readonly type: string;
+  readonly name: string;
+  readonly inputs: Readonly<Record<string, unknown>>;
+  readonly provider: string | undefined;
+}
+
+/**
+ * Runs a program against mocks and returns what it registered, in no particular order. One process records one
+ * program: the Pulumi runtime keeps its monitor in module state (vitest runs each file in a process of its own).
+ */
+export async function record(program: () => Promise<unknown> | unknown, options?: { readonly preview?: boolean }): Promise<Recorded[]> {
+  const recorded: Recorded[] = [];
+  await pulumi.runtime.setMocks(
+    {
+      newResource: ({ type, name, inputs, provider, id }) => {
+        recorded.push({ type, name, inputs: inputs as Record<string, unknown>, provider });
+        const outputs = type === "command:remote:Command" ? { ...inputs, stdout: "system identifier 7000", stderr: "" } : inputs;
+        return { id: id ?? `${name}-id`, state: outputs as Record<string, unknown> };
+      },
+      call: ({ token }) => {
+        throw new Error(`the program invoked ${token}`);
+      },
+    },
+    "heatwave",
+    "production",
+    options?.preview ?? false,
+  );
+  await pulumi.runtime.runInPulumiStack(async () => ((await program()) ?? {}) as pulumi.Inputs);
+  await settled();
+  return recorded;
+}
+
+/** Every registration that is under way has been answered. */
+async function settled(): Promise<void> {
+  const store = pulumi.runtime as unknown as { disconnect?: () => Promise<void> };
+  await store.disconnect?.();
+}
