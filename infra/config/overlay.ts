@@ -1,35 +1,73 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import { findingsOf } from "./explain.ts";
+import { ConfigError, pathText, present } from "./problem.ts";
+import { mapping, says, section, text } from "./words.ts";
+
+const WRITTEN = "let bin/rehearse write the overlay again";
+const Text = z.string({ error: says("text", WRITTEN) });
 
 /**
  * The rehearsal overlay: what the sealed world replaces in a stack file, and nothing else. Exactly four kinds,
  * held to by a test: image references, SSH host keys, secrets, and the URLs of outside services.
  */
-export const Overlay = z.strictObject({
+export const Overlay = section({
   /** Name of the world that wrote it; every host carries the same name in its marker. */
-  world: z.string().regex(/^[a-z0-9][a-z0-9-]*$/),
+  world: text(/^[a-z0-9][a-z0-9-]*$/, "the name of a world", WRITTEN),
   /** By key of `heatwave:images`; empty where a registry is reachable. */
-  images: z.partialRecord(z.enum(["postgres", "pgbouncer", "node", "haproxy"]), z.string()),
+  images: z.partialRecord(z.enum(["postgres", "pgbouncer", "node", "haproxy"]), Text, {
+    error: says("a mapping of postgres, pgbouncer, node, haproxy", WRITTEN),
+  }),
   /** Public host key by host name. */
-  hostKeys: z.record(z.string(), z.string()),
+  hostKeys: mapping(Text, Text, "host keys by host name"),
   /** The whole of `heatwave:secrets`, generated. */
-  secrets: z.record(z.string(), z.union([z.string(), z.record(z.string(), z.string())])),
+  secrets: mapping(
+    Text,
+    z.union([z.string(), z.record(z.string(), z.string())], {
+      error: says("text, or a mapping of text", WRITTEN),
+    }),
+    "secrets",
+  ),
   /** Base URLs of outside services, by name. */
-  urls: z.record(z.string(), z.string()),
+  urls: mapping(Text, Text, "URLs by name"),
 });
 export type Overlay = z.output<typeof Overlay>;
 
-/** The overlay that `HEATWAVE_OVERLAY` names; undefined outside a rehearsal. The one place that reads it. */
+/**
+ * The overlay that `HEATWAVE_OVERLAY` names; undefined outside a rehearsal. The one place that reads it.
+ * @throws {ConfigError} where the file is missing, is not JSON or is no overlay
+ */
 export function readOverlay(environment: NodeJS.ProcessEnv = process.env): Overlay | undefined {
   const path = environment["HEATWAVE_OVERLAY"];
   if (path === undefined || path === "") return undefined;
+  const input = jsonOf(path);
+  const parsed = Overlay.safeParse(input);
+  if (parsed.success) return parsed.data;
+  const findings = findingsOf(parsed.error.issues, input).map((finding) => ({
+    ...finding,
+    where: finding.path.length === 0 ? "the file" : pathText(finding.path, ""),
+    fix: WRITTEN,
+  }));
+  throw new ConfigError(`HEATWAVE_OVERLAY (${path})`, present(findings));
+}
+
+function jsonOf(path: string): unknown {
   try {
-    return Overlay.parse(JSON.parse(readFileSync(path, "utf8")));
-  } catch (error) {
-    throw new Error(
-      `HEATWAVE_OVERLAY: cannot use ${path}: ${error instanceof Error ? error.message : String(error)}\n` +
-        "It is written by bin/rehearse and meant for the inside of a sealed world; unset the variable elsewhere.",
-      { cause: error },
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch (cause) {
+    // Not the parser's own message: it quotes the file, which holds secrets.
+    const missing = cause instanceof Error && "code" in cause;
+    throw new ConfigError(
+      "HEATWAVE_OVERLAY",
+      present([
+        {
+          path: [],
+          where: "the file",
+          value: path,
+          allowed: missing ? "a file that can be read" : "JSON",
+          fix: "it is written by bin/rehearse for the inside of a sealed world: unset the variable elsewhere",
+        },
+      ]),
     );
   }
 }
@@ -45,7 +83,7 @@ export function applyOverlay(raw: Json, overlay: Overlay): Json {
   if (isObject(raw["hosts"])) {
     replaced["hosts"] = Object.fromEntries(
       Object.entries(raw["hosts"]).map(([name, host]) => {
-        const hostKey = overlay.hostKeys[name];
+        const hostKey = Object.hasOwn(overlay.hostKeys, name) ? overlay.hostKeys[name] : undefined;
         if (hostKey === undefined || !isObject(host) || !isObject(host["ssh"])) return [name, host];
         return [name, { ...host, ssh: { ...host["ssh"], hostKey } }];
       }),

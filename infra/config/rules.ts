@@ -1,25 +1,30 @@
-import type { Problem } from "./problem.ts";
-import { shown } from "./problem.ts";
+import type { Finding } from "./problem.ts";
+import { pathText } from "./problem.ts";
+import { databaseRules, hbaRules, ownedParameters, retentionRules } from "./rules-postgres.ts";
 import type { StackConfig } from "./schema.ts";
 
-/** Rules between fields. Each returns its problems; all are asked, so that one run shows everything. */
-export function crossFieldProblems(config: StackConfig): Problem[] {
+/** Rules between fields. Each returns what it finds; all are asked, so that one run shows everything. */
+export function crossFieldFindings(config: StackConfig): Finding[] {
   return [
     ...hostRules(config),
     ...siteRules(config),
     ...listenerRules(config),
+    ...networkRules(config),
     ...clashes(config),
+    ...pathRules(config),
     ...databaseRules(config),
+    ...hbaRules(config),
     ...ownedParameters(config),
+    ...retentionRules(config),
   ];
 }
 
-function problem(path: readonly PropertyKey[], value: unknown, allowed: string, fix: string): Problem {
-  return { path, value: shown(path, value), allowed, fix };
+function problem(path: readonly PropertyKey[], value: unknown, allowed: string, fix: string): Finding {
+  return { path, value, allowed, fix };
 }
 
-function hostRules(config: StackConfig): Problem[] {
-  const problems: Problem[] = [];
+function hostRules(config: StackConfig): Finding[] {
+  const problems: Finding[] = [];
   const hosts = Object.entries(config.hosts);
   for (const [i, [name, host]] of hosts.entries()) {
     const twin = hosts.slice(0, i).find(([, other]) => other.address === host.address);
@@ -50,8 +55,8 @@ function hostRules(config: StackConfig): Problem[] {
   return problems;
 }
 
-function siteRules(config: StackConfig): Problem[] {
-  const problems: Problem[] = [];
+function siteRules(config: StackConfig): Finding[] {
+  const problems: Finding[] = [];
   const hosts = Object.keys(config.hosts);
   const sites = config.sites.map((site) => site.name);
   for (const [i, site] of config.sites.entries()) {
@@ -112,8 +117,8 @@ function siteRules(config: StackConfig): Problem[] {
   return problems;
 }
 
-function listenerRules(config: StackConfig): Problem[] {
-  const problems: Problem[] = [];
+function listenerRules(config: StackConfig): Finding[] {
+  const problems: Finding[] = [];
   const names = config.listeners.map((listener) => listener.name);
   for (const [i, listener] of config.listeners.entries()) {
     if (names.indexOf(listener.name) !== i || ["stats", "defaults", "global"].includes(listener.name)) {
@@ -129,21 +134,40 @@ function listenerRules(config: StackConfig): Problem[] {
   }
   if (!config.listeners.some((listener) => listener.route === "write")) {
     problems.push(
-      problem(["listeners"], names, "at least one listener with route write", "declare the write listener"),
+      problem(
+        ["listeners"],
+        names.join(", "),
+        "at least one listener with route write",
+        "declare the write listener",
+      ),
     );
   }
   return problems;
 }
 
-interface Claim {
-  readonly path: readonly PropertyKey[];
-  readonly value: string | number;
+/** Docker's own networks: no names are resolved on them. */
+const BUILT_IN_NETWORKS = ["bridge", "default", "host", "none"];
+
+function networkRules({ network }: StackConfig): Finding[] {
+  return BUILT_IN_NETWORKS.includes(network.name)
+    ? [
+        problem(
+          ["network", "name"],
+          network.name,
+          "a network of its own kind: not bridge, default, host or none, where containers have no names",
+          "name the network that the apps are on, e.g. kamal",
+        ),
+      ]
+    : [];
 }
 
+/** What stands in every root besides the containers' folders. */
+const RESERVED_FOLDERS = ["bin"];
+
 /** Ports and container names that two things want on one host. */
-function clashes(config: StackConfig): Problem[] {
-  const claims = new Map<string, Claim>();
-  const problems: Problem[] = [];
+function clashes(config: StackConfig): Finding[] {
+  const claims = new Map<string, readonly PropertyKey[]>();
+  const problems: Finding[] = [];
   const claim = (
     host: string,
     kind: "port" | "container name",
@@ -152,159 +176,73 @@ function clashes(config: StackConfig): Problem[] {
   ): void => {
     const key = `${host} ${kind} ${value}`;
     const first = claims.get(key);
-    if (first === undefined) claims.set(key, { path, value });
-    else
+    // One listener is on every router's host: the same claim again is no clash.
+    if (first === undefined || pathText(first) === pathText(path)) {
+      claims.set(key, path);
+      return;
+    }
+    const place = host === "" ? "every app host" : host;
+    const allowed = `a ${kind} that nothing else on ${place} has`;
+    problems.push(problem(path, value, allowed, `${pathText(first)} has it: change one of the two`));
+  };
+  const claimName = (host: string, name: string, path: readonly PropertyKey[]): void => {
+    claim(host, "container name", name, path);
+    if (RESERVED_FOLDERS.includes(name)) {
       problems.push(
-        problem(
-          path,
-          value,
-          `a ${kind} that nothing else on ${host} has`,
-          `${first.path.map(String).join(".")} has it: change one of the two`,
-        ),
+        problem(path, name, "a container name that is no folder of heatwave's own", "choose another name"),
       );
+    }
   };
   for (const [i, site] of config.sites.entries()) {
     for (const [key, port] of Object.entries(site.ports))
       claim(site.host, "port", port, ["sites", i, "ports", key]);
-    for (const [key, name] of Object.entries(site.containers)) {
-      claim(site.host, "container name", name, ["sites", i, "containers", key]);
-    }
+    for (const [key, name] of Object.entries(site.containers))
+      claimName(site.host, name, ["sites", i, "containers", key]);
   }
-  for (const [i, router] of config.routers.entries()) {
-    claim(router.host, "port", config.haproxy.statsPort, ["haproxy", "statsPort"]);
-    claim(router.host, "container name", router.container, ["routers", i, "container"]);
-    for (const [j, listener] of config.listeners.entries()) {
-      claim(router.host, "port", listener.port, ["listeners", j, "port"]);
-    }
+  // Also without a router: the next one would meet the clash.
+  const routerHosts = config.routers.length === 0 ? [""] : config.routers.map((router) => router.host);
+  for (const host of routerHosts) {
+    claim(host, "port", config.haproxy.statsPort, ["haproxy", "statsPort"]);
+    for (const [j, listener] of config.listeners.entries())
+      claim(host, "port", listener.port, ["listeners", j, "port"]);
   }
-  const seen = new Set<string>();
-  return problems.filter((found) => {
-    const key = found.path.map(String).join(".");
-    return !seen.has(key) && seen.add(key);
-  });
-}
-
-const RESERVED_ROLE = /^(postgres|heatwave_.*|pg_.*|public|none|all|replication)$/;
-const RESERVED_DATABASE =
-  /^(postgres|template0|template1|pgbouncer|all|replication|sameuser|samerole|heatwave_health)$/;
-
-function databaseRules(config: StackConfig): Problem[] {
-  const problems: Problem[] = [];
-  const roles = config.postgres.roles.map((role) => role.name);
-  for (const [i, role] of config.postgres.roles.entries()) {
-    const path = ["postgres", "roles", i, "name"];
-    if (RESERVED_ROLE.test(role.name)) {
-      problems.push(
-        problem(
-          path,
-          role.name,
-          "a name that neither PostgreSQL nor heatwave keeps for itself",
-          "rename the role",
-        ),
-      );
-    } else if (roles.indexOf(role.name) !== i) {
-      problems.push(problem(path, role.name, "a name that no other role has", "remove one of the two"));
-    }
-    if (config.secrets.roles[role.name] === undefined) {
-      problems.push(
-        problem(
-          ["secrets", "roles", role.name],
-          undefined,
-          "a password for each of postgres.roles",
-          `pulumi config set --secret --path heatwave:secrets.roles.${role.name}`,
-        ),
-      );
-    }
-  }
-  for (const name of Object.keys(config.secrets.roles)) {
-    if (!roles.includes(name)) {
-      problems.push(
-        problem(
-          ["secrets", "roles", name],
-          undefined,
-          `a role of postgres.roles: ${roles.join(", ")}`,
-          "declare the role, or remove its password",
-        ),
-      );
-    }
-  }
-  const databases = config.postgres.databases.map((database) => database.name);
-  for (const [i, database] of config.postgres.databases.entries()) {
-    if (RESERVED_DATABASE.test(database.name) || databases.indexOf(database.name) !== i) {
-      problems.push(
-        problem(
-          ["postgres", "databases", i, "name"],
-          database.name,
-          "a name of its own that is not PostgreSQL's, PgBouncer's or heatwave's",
-          "rename the database",
-        ),
-      );
-    }
-    if (!roles.includes(database.owner)) {
-      problems.push(
-        problem(
-          ["postgres", "databases", i, "owner"],
-          database.owner,
-          `one of postgres.roles: ${roles.join(", ")}`,
-          "declare the role, or name another",
-        ),
-      );
-    }
-  }
+  for (const [i, router] of config.routers.entries())
+    claimName(router.host, router.container, ["routers", i, "container"]);
   return problems;
 }
 
-/** Parameters that heatwave sets itself, because its promises rest on them. */
-export const OWNED_PARAMETERS: readonly string[] = [
-  "archive_cleanup_command",
-  "cluster_name",
-  "config_file",
-  "data_directory",
-  "external_pid_file",
-  "hba_file",
-  "hot_standby",
-  "ident_file",
-  "listen_addresses",
-  "password_encryption",
-  "port",
-  "primary_conninfo",
-  "primary_slot_name",
-  "recovery_target_timeline",
-  "restart_after_crash",
-  "unix_socket_directories",
-  "wal_level",
-];
-const OWNED_POOLER_SETTINGS: readonly string[] = [
-  "admin_users",
-  "auth_file",
-  "auth_type",
-  "default_pool_size",
-  "dns_max_ttl",
-  "listen_addr",
-  "listen_port",
-  "max_client_conn",
-  "pool_mode",
-  "server_login_retry",
-  "stats_users",
-  "unix_socket_dir",
-  "logfile",
-  "pidfile",
-  "user",
-  "auth_query",
-  "auth_user",
-];
+/** Bytes that the path of a unix socket may have (Linux: 108 with its final zero). */
+const SOCKET_PATH = 107;
 
-function ownedParameters(config: StackConfig): Problem[] {
-  const owned = (section: "postgres" | "pgbouncer", keys: readonly string[]): Problem[] =>
-    Object.entries(config[section].parameters)
-      .filter(([key]) => keys.includes(key))
-      .map(([key, value]) =>
-        problem(
-          [section, "parameters", key],
-          value,
-          "a parameter that heatwave does not set itself",
-          "remove it; the configuration reference says where it comes from",
-        ),
-      );
-  return [...owned("postgres", OWNED_PARAMETERS), ...owned("pgbouncer", OWNED_POOLER_SETTINGS)];
+/** Runbooks reach sockets below the root by their paths. */
+function pathRules(config: StackConfig): Finding[] {
+  const sockets = [
+    ...config.sites.map((site, i) => ({
+      path: ["sites", i, "containers", "pgHealth"],
+      host: site.host,
+      name: site.containers.pgHealth,
+      socket: "run/control.sock",
+    })),
+    ...config.routers.map((router, i) => ({
+      path: ["routers", i, "container"],
+      host: router.host,
+      name: router.container,
+      socket: "run/master.sock",
+    })),
+  ];
+  return sockets.flatMap(({ path, host, name, socket }) => {
+    const root = Object.hasOwn(config.hosts, host) ? config.hosts[host]?.root : undefined;
+    if (root === undefined || `${root}/${name}/${socket}`.length <= SOCKET_PATH) return [];
+    const most = SOCKET_PATH - `//${socket}`.length;
+    return [
+      problem(
+        path,
+        name,
+        `at most ${most} characters together with the root of ${host} (${root}): a socket's path has no more`,
+        "choose a shorter container name or root",
+      ),
+    ];
+  });
 }
+
+export { OWNED_PARAMETERS } from "./rules-postgres.ts";
