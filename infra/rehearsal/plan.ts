@@ -1,0 +1,183 @@
+import { RehearsalError } from "./trouble.ts";
+
+/** What a world needs to know of a stack's host. */
+export interface HostSpec {
+  readonly name: string;
+  /** Tailnet address, production's own. */
+  readonly address: string;
+  readonly ssh: { readonly user: string; readonly port: number };
+}
+
+export interface StackSpec {
+  readonly hosts: readonly HostSpec[];
+  /** Docker network that Kamal would have made on each host; undefined where the stack makes its own. */
+  readonly externalNetwork: string | undefined;
+  /** True where the originals are pulled, through a mirror with one leg outside. */
+  readonly registry: boolean;
+}
+
+/** One machine of a world: a container outside, a tailnet address inside. */
+export interface Machine {
+  /** `dal-01`, or `controller`. */
+  readonly name: string;
+  readonly container: string;
+  readonly tailnet: string;
+  /** Address on the internal network that carries the VXLAN. */
+  readonly underlay: string;
+}
+
+export interface HostMachine extends Machine {
+  readonly ssh: { readonly user: string; readonly port: number };
+  /** Volume of /var/lib/docker. */
+  readonly volume: string;
+}
+
+export interface WorldPlan {
+  readonly world: string;
+  readonly network: string;
+  readonly subnet: string;
+  readonly controller: Machine;
+  /** Volumes of the controller by their place in it. */
+  readonly volumes: Readonly<Record<string, string>>;
+  readonly hosts: readonly HostMachine[];
+  readonly externalNetwork: string | undefined;
+  /** Pull-through mirror, started only where a registry is reachable. */
+  readonly registry:
+    { readonly container: string; readonly volume: string; readonly underlay: string } | undefined;
+}
+
+/** First tailnet addresses that the operator's seat may have; the first that no host owns is taken. */
+const OPERATOR_ADDRESSES = ["100.64.0.9", "100.64.0.10", "100.127.255.9"];
+const FIRST_HOST = 10;
+
+/**
+ * Names and addresses of a world. Pure: the same stack in the same world gives the same plan, so that `up` finds what
+ * an earlier `up` made.
+ * @param third third number of the world's 10.213.x.0/24, which only has to be free on the machine outside
+ * @throws {RehearsalError} when the name or the number of hosts cannot be used
+ */
+export function planWorld(world: string, stack: StackSpec, third: number): WorldPlan {
+  if (!/^[a-z0-9][a-z0-9-]{0,30}$/.test(world)) {
+    throw new RehearsalError(
+      `"${world}" cannot name a world`,
+      "allowed: lower-case letters, digits and hyphens, at most 31 characters, beginning with a letter or digit",
+      "choose another with --world NAME",
+    );
+  }
+  if (stack.hosts.length > 200) {
+    throw new RehearsalError(
+      `${stack.hosts.length} hosts do not fit into one world`,
+      "a world's internal network is a /24; 200 hosts is the most",
+      "rehearse a stack file with fewer hosts",
+    );
+  }
+  const prefix = `heatwave-${world}`;
+  const taken = new Set(stack.hosts.map((host) => host.address));
+  const operator = OPERATOR_ADDRESSES.find((address) => !taken.has(address)) ?? "100.127.255.10";
+  const underlay = (last: number) => `10.213.${third}.${last}`;
+  return {
+    world,
+    network: prefix,
+    subnet: `10.213.${third}.0/24`,
+    controller: {
+      name: "controller",
+      container: `${prefix}-controller`,
+      tailnet: operator,
+      underlay: underlay(2),
+    },
+    volumes: {
+      "/etc/heatwave": `${prefix}-identity`,
+      "/var/lib/heatwave-state": `${prefix}-state`,
+      "/heatwave": `${prefix}-checkout`,
+    },
+    hosts: stack.hosts.map((host, index) => ({
+      name: host.name,
+      container: `${prefix}-${host.name}`,
+      tailnet: host.address,
+      underlay: underlay(FIRST_HOST + index),
+      ssh: host.ssh,
+      volume: `${prefix}-${host.name}-docker`,
+    })),
+    externalNetwork: stack.externalNetwork,
+    registry: stack.registry
+      ? { container: `${prefix}-registry`, volume: `${prefix}-registry`, underlay: underlay(3) }
+      : undefined,
+  };
+}
+
+/** The file that a machine's init reads: plain assignments, every value quoted. */
+export function machineEnvironment(
+  machine: Machine,
+  plan: WorldPlan,
+  host?: { readonly ssh: { readonly user: string; readonly port: number } },
+): string {
+  const peers = [plan.controller, ...plan.hosts]
+    .map((peer) => peer.underlay)
+    .filter((address) => address !== machine.underlay);
+  const values: Record<string, string> = {
+    WORLD: plan.world,
+    MACHINE: machine.name,
+    TAILNET_ADDRESS: machine.tailnet,
+    UNDERLAY_ADDRESS: machine.underlay,
+    UNDERLAY_PEERS: peers.join(" "),
+    HAIRPIN_BLOCK: host === undefined ? "no" : "yes",
+    REGISTRY_MIRROR: plan.registry === undefined ? "" : `http://${plan.registry.underlay}:5000`,
+    ...(host === undefined ? {} : { SSH_USER: host.ssh.user, SSH_PORT: String(host.ssh.port) }),
+  };
+  return Object.entries(values)
+    .map(([key, value]) => `${key}='${value.replaceAll("'", `'\\''`)}'\n`)
+    .join("");
+}
+
+/** `ssh_config` of the controller, so that a hand at the keyboard can type `ssh dal-01`. */
+export function sshConfig(plan: WorldPlan): string {
+  return plan.hosts
+    .map(
+      (host) =>
+        `Host ${host.name}\n  HostName ${host.tailnet}\n  User ${host.ssh.user}\n  Port ${host.ssh.port}\n`,
+    )
+    .join("");
+}
+
+/** `known_hosts` of the controller. @param keys public host key by host name */
+export function knownHosts(plan: WorldPlan, keys: Readonly<Record<string, string>>): string {
+  return plan.hosts
+    .map((host) => {
+      const name = host.ssh.port === 22 ? host.tailnet : `[${host.tailnet}]:${host.ssh.port}`;
+      return `${name} ${keys[host.name] ?? ""}\n`;
+    })
+    .join("");
+}
+
+/** Arguments of `docker create` for a host: a Docker host's capabilities without `--privileged` (see docs/rehearsal.md). */
+export function hostContainer(machine: HostMachine, plan: WorldPlan, image: string, label: string): string[] {
+  return [
+    ...common(machine, plan, label),
+    ...["--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE"],
+    ...["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"],
+    ...["--security-opt", "systempaths=unconfined", "--device-cgroup-rule", "a *:* rwm"],
+    ...["--cgroupns", "host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"],
+    ...["--volume", `${machine.volume}:/var/lib/docker`],
+    // As on a real host: emptied by a reboot, so that no pid file outlives its process.
+    ...["--tmpfs", "/run:exec,mode=755"],
+    image,
+  ];
+}
+
+/** Arguments of `docker create` for the controller: rights for its own interface, and nothing of the machine outside. */
+export function controllerContainer(plan: WorldPlan, image: string, label: string): string[] {
+  return [
+    ...common(plan.controller, plan, label),
+    ...["--cap-add", "NET_ADMIN"],
+    ...Object.entries(plan.volumes).flatMap(([path, volume]) => ["--volume", `${volume}:${path}`]),
+    ...["--tmpfs", "/run:mode=755"],
+    image,
+  ];
+}
+
+function common(machine: Machine, plan: WorldPlan, label: string): string[] {
+  return [
+    ...["--name", machine.container, "--hostname", machine.name, "--label", label, "--init"],
+    ...["--network", plan.network, "--ip", machine.underlay],
+  ];
+}
