@@ -1,0 +1,355 @@
+/** Founding: how an empty site gets its data, once. The same command at every site; what it does follows from the facts. */
+import { setTimeout as delay } from "node:timers/promises";
+import type { SiteConfig } from "./config.ts";
+import { readControlFile } from "./control-file.ts";
+import type { ControlFile } from "./control-file.ts";
+import { OrderError } from "./entrypoint.ts";
+import type { Grant } from "./grant.ts";
+import type { PeerAnswer, PeerFacts } from "./peer.ts";
+import type { Site, SiteFacts } from "./site.ts";
+import { slotName } from "./site.ts";
+
+export type FoundingPlan =
+  /** The site has its data. */
+  | { readonly do: "nothing"; readonly systemId: string; readonly role: "primary" | "standby" }
+  | { readonly do: "refuse"; readonly why: string }
+  | { readonly do: "wait"; readonly why: string }
+  | { readonly do: "initdb" }
+  /** A founding stopped between grant and rename: the scratch directory is what the grant names. */
+  | { readonly do: "finish"; readonly systemId: string }
+  | { readonly do: "basebackup"; readonly systemId: string; readonly from: string; readonly epoch: number };
+
+export interface FoundingFacts {
+  readonly site: string;
+  /** Names in the stack file's order; the first one founds. */
+  readonly sites: readonly string[];
+  readonly own: Omit<SiteFacts, "intent">;
+  /** The identifier in the scratch directory's control file, if there is one. */
+  readonly scratchSystemId: string | undefined;
+  readonly peers: readonly PeerAnswer[];
+}
+
+function identifiersOf(peer: PeerFacts): readonly string[] {
+  return [peer.systemId, peer.grant?.systemId ?? null].filter((id) => id !== null);
+}
+
+/** What founding does next. Pure: every case is a line in a table. */
+export function planFounding(facts: FoundingFacts): FoundingPlan {
+  const { own, site } = facts;
+  const refuse = (why: string): FoundingPlan => ({ do: "refuse", why });
+  if (own.data.kind === "unusable") return refuse(own.data.why);
+  if (own.grant.kind === "unusable") return refuse(`grant.json is unusable: ${own.grant.why}`);
+
+  const answering = facts.peers.flatMap((peer) => (peer.answers ? [peer.facts] : []));
+  const ownId = own.data.kind === "cluster" ? own.data.control.systemId : undefined;
+  const granted = own.grant.kind === "grant" ? own.grant.grant : undefined;
+  if (ownId !== undefined && granted === undefined)
+    return refuse(`this site has data of system ${ownId} without a grant: it was not founded here`);
+  if (ownId !== undefined && granted !== undefined && ownId !== granted.systemId)
+    return refuse(`the data is of system ${ownId}, but this site's grant is for system ${granted.systemId}`);
+
+  const foreign = answering.find((peer) =>
+    identifiersOf(peer).some((id) => granted !== undefined && id !== granted.systemId),
+  );
+  if (foreign !== undefined && granted !== undefined)
+    return refuse(
+      `${foreign.site} belongs to system ${identifiersOf(foreign).find((id) => id !== granted.systemId) ?? ""}, ` +
+        `this site to ${granted.systemId}`,
+    );
+  if (own.data.kind === "cluster")
+    return {
+      do: "nothing",
+      systemId: own.data.control.systemId,
+      role: own.data.standbySignal ? "standby" : "primary",
+    };
+
+  if (granted?.state === "held") {
+    if (facts.scratchSystemId === granted.systemId) return { do: "finish", systemId: granted.systemId };
+    return refuse(
+      `this site holds the grant of system ${granted.systemId}, but its data directory is empty: ` +
+        `founding never makes a second cluster; bring the volume back, or rebuild this site from a standby`,
+    );
+  }
+  const unusable = answering.find((peer) => peer.role === "unusable");
+  if (unusable !== undefined)
+    return refuse(`${unusable.site} has a data directory or a grant that cannot be used; look there first`);
+
+  const known = [...new Set([...answering.flatMap(identifiersOf), ...(granted ? [granted.systemId] : [])])];
+  if (known.length > 1) return refuse(`the sites belong to different systems: ${known.join(", ")}`);
+  const systemId = known[0];
+  if (systemId !== undefined) return join(systemId, answering);
+
+  const first = facts.sites[0];
+  if (first !== site)
+    return { do: "wait", why: `${first ?? "the first site"} has not founded the cluster yet` };
+  const silent = facts.peers.filter((peer) => !peer.answers);
+  if (silent.length > 0)
+    return {
+      do: "wait",
+      why: `no answer from ${silent.map((peer) => `${peer.site} (${peer.why})`).join(", ")}`,
+    };
+  return { do: "initdb" };
+}
+
+function join(systemId: string, peers: readonly PeerFacts[]): FoundingPlan {
+  const primaries = peers.filter((peer) => peer.role === "primary" && peer.systemId === systemId);
+  const [primary, second] = primaries;
+  if (primary === undefined) return { do: "wait", why: `no primary of system ${systemId} answers` };
+  if (second !== undefined)
+    return { do: "refuse", why: `two primaries answer: ${primary.site} and ${second.site}` };
+  return { do: "basebackup", systemId, from: primary.site, epoch: primary.grant?.epoch ?? 1 };
+}
+
+/** Why a founding ended without success; the exit codes of the command. */
+export type FoundingFailure = "refused" | "timeout" | "failed";
+
+export class FoundingError extends Error {
+  override readonly name = "FoundingError";
+  readonly kind: FoundingFailure;
+
+  constructor(kind: FoundingFailure, message: string) {
+    super(message);
+    this.kind = kind;
+  }
+}
+
+export interface FoundingResult {
+  readonly systemId: string;
+  readonly role: "primary" | "standby";
+  /** False when there was nothing to do. */
+  readonly changed: boolean;
+}
+
+export interface FoundingTools {
+  readonly site: Site;
+  /** Asks every other site at once. */
+  readonly askPeers: () => Promise<readonly PeerAnswer[]>;
+  /** Holds the brain's starts back while true. */
+  readonly own: (founding: boolean) => void;
+  /**
+   * Resolves with undefined when PostgreSQL accepts connections, or with the reason why the start rules hold it back.
+   * Rejects when the signal comes first.
+   */
+  readonly awaitServing: (signal: AbortSignal) => Promise<string | undefined>;
+  readonly say: (line: string) => void;
+}
+
+/** Milliseconds between two looks at the other sites. */
+const ASK_EVERY_MS = 1000;
+/** Milliseconds that a short order may take. */
+const ORDER_MS = 60_000;
+
+/**
+ * Founds the site or brings it to its end.
+ * @param timeoutMs Milliseconds for everything.
+ * @throws {@link FoundingError}
+ */
+export async function found(tools: FoundingTools, timeoutMs: number): Promise<FoundingResult> {
+  const deadline = performance.now() + timeoutMs;
+  const run = new Founding(tools, deadline);
+  const plan = await run.untilPlanned();
+  let changed = false;
+  if (plan.do !== "nothing") {
+    tools.own(true);
+    try {
+      await run.carryOut(plan);
+      changed = true;
+    } finally {
+      tools.own(false);
+    }
+  }
+  const role = plan.do === "nothing" ? plan.role : plan.do === "basebackup" ? "standby" : "primary";
+  const systemId = run.systemId ?? (plan.do === "nothing" ? plan.systemId : "");
+  const heldBack = await run.untilServing();
+  if (heldBack !== undefined) {
+    if (changed) throw new FoundingError("failed", `PostgreSQL does not start: ${heldBack}`);
+    tools.say(`PostgreSQL does not run: ${heldBack}`);
+  }
+  return { systemId, role, changed };
+}
+
+type Work = Exclude<FoundingPlan, { do: "refuse" } | { do: "wait" } | { do: "nothing" }>;
+
+class Founding {
+  readonly #tools: FoundingTools;
+  readonly #deadline: number;
+  #lastWord = "";
+  systemId: string | undefined;
+
+  constructor(tools: FoundingTools, deadline: number) {
+    this.#tools = tools;
+    this.#deadline = deadline;
+  }
+
+  get #left(): number {
+    return Math.max(0, Math.round(this.#deadline - performance.now()));
+  }
+
+  /** A line per change of the reason to wait, not per look. */
+  #sayOnce(line: string): void {
+    if (line === this.#lastWord) return;
+    this.#lastWord = line;
+    this.#tools.say(line);
+  }
+
+  async #pause(): Promise<void> {
+    if (this.#left === 0) throw new FoundingError("timeout", `gave up waiting: ${this.#lastWord}`);
+    await delay(Math.min(ASK_EVERY_MS, this.#left));
+  }
+
+  async #plan(): Promise<FoundingPlan> {
+    const { site, askPeers } = this.#tools;
+    const [own, peers, scratch] = await Promise.all([
+      site.read(),
+      askPeers(),
+      readControlFile(site.scratch).catch(() => undefined),
+    ]);
+    const plan = planFounding({
+      site: site.settings.site,
+      sites: site.settings.sites.map((entry) => entry.name),
+      own,
+      scratchSystemId: scratch?.systemId,
+      peers,
+    });
+    if (plan.do !== "nothing" && plan.do !== "refuse" && !own.entrypoint.answers)
+      return { do: "wait", why: own.entrypoint.why };
+    return plan;
+  }
+
+  /** Waits until there is something to do or nothing is left to do. */
+  async untilPlanned(): Promise<Exclude<FoundingPlan, { do: "refuse" } | { do: "wait" }>> {
+    for (;;) {
+      const plan = await this.#plan();
+      if (plan.do === "refuse") throw new FoundingError("refused", plan.why);
+      if (plan.do !== "wait") return plan;
+      this.#sayOnce(`waiting: ${plan.why}`);
+      await this.#pause();
+    }
+  }
+
+  async carryOut(plan: Work): Promise<void> {
+    await this.#clearOperation();
+    if (plan.do === "finish") {
+      this.#tools.say("an earlier founding stopped before its rename: finishing it");
+      this.systemId = plan.systemId;
+    } else if (plan.do === "initdb") await this.#initdb();
+    else await this.#baseBackup(plan);
+    await this.#order("adopt", [], ORDER_MS);
+    this.#tools.say("the data directory is in place");
+  }
+
+  /** An operation that an earlier, killed founding left behind. */
+  async #clearOperation(): Promise<void> {
+    const facts = await this.#tools.site.entrypoint.look();
+    if (!facts.answers || !facts.status.state.startsWith("busy:")) return;
+    this.#tools.say(`ending ${facts.status.state.slice("busy:".length)} of an earlier founding`);
+    await this.#order("cancel", [], ORDER_MS);
+    for (;;) {
+      const now = await this.#tools.site.entrypoint.look();
+      if (!now.answers || !now.status.state.startsWith("busy:")) return;
+      this.#sayOnce("waiting: an earlier operation is ending");
+      await this.#pause();
+    }
+  }
+
+  async #initdb(): Promise<void> {
+    this.#tools.say("every site answers and none has data: initdb");
+    await this.#order("initdb", [], Math.min(this.#left, 600_000));
+    const control = await this.#scratchControl();
+    await this.#writeGrant({
+      systemId: control.systemId,
+      epoch: 1,
+      timeline: control.timeline,
+      state: "held",
+      peers: [],
+      excluded: [],
+    });
+  }
+
+  /** Tries until a base backup stands: the role, the slot, the link may come later than this command. */
+  async #baseBackup(first: Extract<Work, { do: "basebackup" }>): Promise<void> {
+    const { site, say } = this.#tools;
+    const { replicationUser, baseBackupMaxRate } = site.settings.postgres;
+    for (let plan: FoundingPlan = first; ; plan = await this.untilPlanned()) {
+      if (plan.do !== "basebackup")
+        throw new FoundingError("failed", `the plan became ${plan.do} on the way`);
+      const primary = this.#siteNamed(plan.from);
+      const { host, port } = primary.postgres;
+      this.#sayOnce(`base backup of system ${plan.systemId} from ${plan.from} (${host}:${port})`);
+      const rate = baseBackupMaxRate === "" ? [] : [baseBackupMaxRate];
+      const own = site.settings.site;
+      try {
+        await this.#tools.site.entrypoint.order(
+          "basebackup",
+          [host, String(port), replicationUser, slotName(own), own, ...rate],
+          this.#left,
+        );
+      } catch (error) {
+        if (!(error instanceof OrderError)) throw error;
+        if (error.result === "silent") await this.#giveUp();
+        this.#sayOnce(`waiting: ${error.message}`);
+        await this.#pause();
+        continue;
+      }
+      const control = await this.#scratchControl();
+      if (control.systemId !== plan.systemId)
+        throw new FoundingError(
+          "refused",
+          `the base backup from ${host}:${port} is of system ${control.systemId}, not of ${plan.systemId}`,
+        );
+      say("base backup complete");
+      await this.#writeGrant({
+        systemId: control.systemId,
+        epoch: plan.epoch,
+        timeline: control.timeline,
+        state: "none",
+        peers: [],
+        excluded: [],
+      });
+      await site.follow(primary);
+      return;
+    }
+  }
+
+  async #giveUp(): Promise<never> {
+    await this.#tools.site.entrypoint.order("cancel", [], 5000).catch(() => undefined);
+    throw new FoundingError("timeout", "the base backup did not end in time and was cancelled");
+  }
+
+  #siteNamed(name: string): SiteConfig {
+    const found = this.#tools.site.settings.sites.find((site) => site.name === name);
+    if (found === undefined) throw new FoundingError("failed", `no site ${name} in the configuration`);
+    return found;
+  }
+
+  async #scratchControl(): Promise<ControlFile> {
+    const control = await readControlFile(this.#tools.site.scratch);
+    this.systemId = control.systemId;
+    return control;
+  }
+
+  async #writeGrant(grant: Grant): Promise<void> {
+    await this.#tools.site.writeGrant(grant);
+    this.#tools.say(
+      `grant written: system identifier ${grant.systemId}, epoch ${grant.epoch}, ${grant.state}`,
+    );
+  }
+
+  async #order(verb: "initdb" | "adopt" | "cancel", args: readonly string[], limitMs: number): Promise<void> {
+    try {
+      await this.#tools.site.entrypoint.order(verb, args, limitMs);
+    } catch (error) {
+      throw new FoundingError("failed", (error as Error).message);
+    }
+  }
+
+  /** Who comes after this command finds a PostgreSQL that accepts connections. */
+  async untilServing(): Promise<string | undefined> {
+    this.#tools.say("waiting until PostgreSQL accepts connections");
+    try {
+      return await this.#tools.awaitServing(AbortSignal.timeout(Math.max(1, this.#left)));
+    } catch (error) {
+      throw new FoundingError("timeout", (error as Error).message);
+    }
+  }
+}
