@@ -25,7 +25,9 @@ export async function hashAssets(value: Value, directory: string): Promise<Value
   if (value instanceof Archive) return hashArchive(value, directory);
   if (isList(value)) return Promise.all(value.map((item) => hashAssets(item, directory)));
   if (isMap(value)) {
-    const entries = Object.entries(value).map(async ([key, item]) => [key, await hashAssets(item, directory)] as const);
+    const entries = Object.entries(value).map(
+      async ([key, item]) => [key, await hashAssets(item, directory)] as const,
+    );
     return Object.fromEntries(await Promise.all(entries));
   }
   return value;
@@ -55,14 +57,19 @@ async function hashArchive(archive: Archive, directory: string): Promise<Archive
       return new Archive({ path: archive.path }, await hashOfTar(files));
     }
     if (!ARCHIVE_FILE.test(path)) {
-      throw new Error(`archive ${archive.path} is neither a directory nor a .tar, .tgz, .tar.gz, .zip or .jar file`);
+      throw new Error(
+        `archive ${archive.path} is neither a directory nor a .tar, .tgz, .tar.gz, .zip or .jar file`,
+      );
     }
     return new Archive({ path: archive.path }, sha256(await readFile(path)));
   }
   const hashed = await Promise.all(
     Object.entries(archive.assets ?? {}).map(
       async ([name, item]) =>
-        [name, item instanceof Asset ? await hashAsset(item, directory) : await hashArchive(item, directory)] as const,
+        [
+          name,
+          item instanceof Asset ? await hashAsset(item, directory) : await hashArchive(item, directory),
+        ] as const,
     ),
   );
   const assets = Object.fromEntries(hashed);

@@ -104,7 +104,14 @@ export class FileBackend {
   /** Records a finished update under `.pulumi/history`, as `stack history` reads it. */
   async recordHistory(entry: Readonly<Record<string, unknown>>, checkpoint: string): Promise<void> {
     const stamp = `${Date.now()}000000`;
-    const base = join(this.#root, ".pulumi", "history", this.#project, this.#stack, `${this.#stack}-${stamp}`);
+    const base = join(
+      this.#root,
+      ".pulumi",
+      "history",
+      this.#project,
+      this.#stack,
+      `${this.#stack}-${stamp}`,
+    );
     await replaceFile(`${base}.history.json`, JSON.stringify(entry));
     await replaceFile(`${base}.checkpoint.json`, checkpoint);
   }
@@ -184,7 +191,9 @@ async function replaceFile(file: string, text: string): Promise<void> {
 export function backendRoot(url: string | undefined, projectRoot: string, base: string): string {
   if (url === undefined || url === "") return join(projectRoot, ".heatwave", "state");
   if (!url.startsWith("file://")) {
-    throw new Error(`PULUMI_BACKEND_URL: ${JSON.stringify(url)} is not known to the embedded engine; allowed: file://DIR`);
+    throw new Error(
+      `PULUMI_BACKEND_URL: ${JSON.stringify(url)} is not known to the embedded engine; allowed: file://DIR`,
+    );
   }
   const path = decodeURI(url.slice("file://".length));
   if (path === "~" || path.startsWith("~/")) return join(homedir(), path.slice(1));

@@ -23,7 +23,14 @@ const KNOWN_VERSIONS = [0, 3];
 const ENGINE_VERSION = "heatwave-engine/1";
 
 /** State fields with a meaning that this engine does not act on: refused rather than lost. */
-const UNKNOWN_FIELDS = ["replaceWith", "viewOf", "resourceHooks", "extensionRef", "snippetID", "refreshBeforeUpdate"];
+const UNKNOWN_FIELDS = [
+  "replaceWith",
+  "viewOf",
+  "resourceHooks",
+  "extensionRef",
+  "snippetID",
+  "refreshBeforeUpdate",
+];
 const KEPT_FIELDS = ["sourcePosition", "stackTrace"];
 
 /**
@@ -34,7 +41,9 @@ export function readCheckpoint(text: string): SealedCheckpoint {
   const file = JSON.parse(text) as JsonMap;
   const version = file["version"];
   if (!KNOWN_VERSIONS.includes(Number(version))) {
-    throw new Error(`checkpoint version ${JSON.stringify(version)} is not known; allowed: ${KNOWN_VERSIONS.join(", ")}`);
+    throw new Error(
+      `checkpoint version ${JSON.stringify(version)} is not known; allowed: ${KNOWN_VERSIONS.join(", ")}`,
+    );
   }
   const latest = ((file["checkpoint"] as JsonMap | undefined)?.["latest"] ?? {}) as JsonMap;
   for (const field of ["snippets", "extensions"]) {
@@ -100,7 +109,7 @@ function resourceFromJson(
     propertyDependencies: map("propertyDependencies") as Record<string, readonly string[]>,
     pendingReplacement: json["pendingReplacement"] === true,
     additionalSecretOutputs: list("additionalSecretOutputs"),
-    customTimeouts: map("customTimeouts") as Timeouts,
+    customTimeouts: map("customTimeouts"),
     importId: text("importID"),
     retainOnDelete: json["retainOnDelete"] === true,
     deletedWith: text("deletedWith"),
@@ -154,7 +163,8 @@ export function resourceToJson(resource: Resource, seal: SealSecret): JsonMap {
   );
 }
 
-const emptyAsAbsent = (map: JsonMap): JsonMap | undefined => (Object.keys(map).length === 0 ? undefined : map);
+const emptyAsAbsent = (map: JsonMap): JsonMap | undefined =>
+  Object.keys(map).length === 0 ? undefined : map;
 const emptyListAsAbsent = (list: readonly string[]): readonly string[] | undefined =>
   list.length === 0 ? undefined : list;
 
@@ -181,9 +191,12 @@ export class CheckpointWriter {
       const provider = JSON.stringify({ type: "passphrase", state: { salt: this.#salt } });
       parts.push(`"secrets_providers":${provider}`);
     }
-    if (resources.length > 0) parts.push(`"resources":[${resources.map((one) => this.#text(one)).join(",")}]`);
+    if (resources.length > 0)
+      parts.push(`"resources":[${resources.map((one) => this.#text(one)).join(",")}]`);
     if (pending.length > 0) {
-      const operations = pending.map((one) => `{"resource":${this.#text(one.resource)},"type":"${one.type}"}`);
+      const operations = pending.map(
+        (one) => `{"resource":${this.#text(one.resource)},"type":"${one.type}"}`,
+      );
       parts.push(`"pending_operations":[${operations.join(",")}]`);
     }
     parts.push('"metadata":{}');

@@ -18,7 +18,12 @@ export function differences(before: ValueMap, after: ValueMap): readonly Differe
   return found;
 }
 
-function walk(path: readonly PathElement[], before: Value | undefined, after: Value | undefined, found: Difference[]): void {
+function walk(
+  path: readonly PathElement[],
+  before: Value | undefined,
+  after: Value | undefined,
+  found: Difference[],
+): void {
   if (equal(before, after)) return;
   const a = before === undefined ? undefined : unwrap(before);
   const b = after === undefined ? undefined : unwrap(after);

@@ -62,7 +62,12 @@ export class Journal {
    * Records what a registration ended with and takes its old state out.
    * @param write - false when nothing changed that is worth a write.
    */
-  async record(resource: Resource, old: Resource | undefined, operation?: PendingOperation, write = true): Promise<void> {
+  async record(
+    resource: Resource,
+    old: Resource | undefined,
+    operation?: PendingOperation,
+    write = true,
+  ): Promise<void> {
     if (old !== undefined) {
       this.#forget(old);
       if (old.urn !== resource.urn) this.#renames.set(old.urn, resource.urn);
@@ -78,6 +83,25 @@ export class Journal {
     if (key !== undefined) this.#old.set(key, changed);
     if (operation !== undefined) this.#pending.delete(operation);
     await this.flush();
+  }
+
+  /** Records the new half of a replacement while the old one, as `condemned`, waits for its deletion. */
+  async supersede(
+    resource: Resource,
+    old: Resource,
+    condemned: Resource,
+    operation?: PendingOperation,
+  ): Promise<void> {
+    const key = this.#keyOf(old);
+    if (key !== undefined) this.#old.set(key, condemned);
+    this.#done.set(resource.urn, resource);
+    if (operation !== undefined) this.#pending.delete(operation);
+    await this.flush();
+  }
+
+  /** The old resources that no registration has taken over. */
+  remaining(): readonly Resource[] {
+    return [...this.#old.values()];
   }
 
   /** Takes a deleted resource out. */

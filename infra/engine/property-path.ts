@@ -22,7 +22,8 @@ export function parsePath(text: string): readonly PathElement[] {
     } else if (text[at] === "[") {
       const end = text.indexOf("]", at);
       const inner = text.slice(at + 1, end);
-      if (end < 0 || !/^(\d+|\*)$/.test(inner)) throw badPath(text, 'an index must be [number], [*] or ["key"]');
+      if (end < 0 || !/^(\d+|\*)$/.test(inner))
+        throw badPath(text, 'an index must be [number], [*] or ["key"]');
       elements.push(inner === "*" ? "*" : Number(inner));
       at = end + 1;
     } else {
@@ -81,7 +82,12 @@ export function resetAt(olds: ValueMap, news: ValueMap, pathText: string): Value
   return isMap(result) ? result : news;
 }
 
-function reset(olds: Value | undefined, news: Value | undefined, path: readonly PathElement[], text: string): Value | undefined {
+function reset(
+  olds: Value | undefined,
+  news: Value | undefined,
+  path: readonly PathElement[],
+  text: string,
+): Value | undefined {
   if (path.length === 0) return olds;
   if (news instanceof Secret) {
     const inner = reset(olds, news.value, path, text);
@@ -92,11 +98,13 @@ function reset(olds: Value | undefined, news: Value | undefined, path: readonly 
   if (element === undefined || news === undefined) return news;
   if (isMap(news)) {
     const source = isMap(from) ? from : {};
-    const keys = element === "*" ? new Set([...Object.keys(source), ...Object.keys(news)]) : [String(element)];
+    const keys =
+      element === "*" ? new Set([...Object.keys(source), ...Object.keys(news)]) : [String(element)];
     const result: Record<string, Value> = { ...news };
     for (const key of keys) {
       // A nested path below a key that only one side has cannot be reset; Pulumi refuses it too.
-      if (rest.length > 0 && (news[key] === undefined) !== (source[key] === undefined)) throw cannotReset(text);
+      if (rest.length > 0 && (news[key] === undefined) !== (source[key] === undefined))
+        throw cannotReset(text);
       const value = reset(source[key], news[key], rest, text);
       if (value === undefined) Reflect.deleteProperty(result, key);
       else result[key] = value;

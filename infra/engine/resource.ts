@@ -109,3 +109,14 @@ export function renameReferences(resource: Resource, rename: (urn: string) => st
     provider: provider === "" ? "" : `${rename(provider.slice(0, cut))}${provider.slice(cut)}`,
   };
 }
+
+/** Entries by URN; several share one while a replaced resource waits for its deletion. */
+export function groupByUrn(resources: readonly Resource[]): ReadonlyMap<string, readonly Resource[]> {
+  const groups = new Map<string, Resource[]>();
+  for (const resource of resources) {
+    const group = groups.get(resource.urn);
+    if (group === undefined) groups.set(resource.urn, [resource]);
+    else group.push(resource);
+  }
+  return groups;
+}

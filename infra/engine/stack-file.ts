@@ -53,7 +53,9 @@ export function readProject(from: string): Project {
   const runtime = yaml["runtime"];
   const runtimeName = isRecord(runtime) ? runtime["name"] : runtime;
   if (runtimeName !== "nodejs") {
-    throw new Error(`${file}: runtime: ${JSON.stringify(runtimeName)} is not known to the embedded engine; allowed: nodejs`);
+    throw new Error(
+      `${file}: runtime: ${JSON.stringify(runtimeName)} is not known to the embedded engine; allowed: nodejs`,
+    );
   }
   const options = isRecord(runtime) && isRecord(runtime["options"]) ? runtime["options"] : {};
   const nodeargs = options["nodeargs"];
@@ -80,7 +82,10 @@ function entryOf(file: string, main: Yaml | undefined): Pick<Project, "programDi
 /** Splits at white space; single and double quotes keep it. */
 export function splitArguments(text: string): readonly string[] {
   return [...text.matchAll(/(?:[^\s"']+|"[^"]*"|'[^']*')+/g)].map(([word]) =>
-    word.replaceAll(/"([^"]*)"|'([^']*)'/g, (_all, double?: string, single?: string) => double ?? single ?? ""),
+    word.replaceAll(
+      /"([^"]*)"|'([^']*)'/g,
+      (_all, double?: string, single?: string) => double ?? single ?? "",
+    ),
   );
 }
 
@@ -98,7 +103,9 @@ export function readStackFile(project: Project, stack: string): StackFile {
   const yaml = readYaml(path);
   const provider = yaml["secretsprovider"];
   if (provider !== undefined && provider !== "passphrase") {
-    throw new Error(`${path}: secretsprovider: ${JSON.stringify(provider)} is not known; allowed: passphrase`);
+    throw new Error(
+      `${path}: secretsprovider: ${JSON.stringify(provider)} is not known; allowed: passphrase`,
+    );
   }
   for (const key of ["encryptedkey", "environment"]) {
     if (yaml[key] !== undefined) throw new Error(`${path}: ${key}: the embedded engine does not know it`);
@@ -113,7 +120,8 @@ export function readStackFile(project: Project, stack: string): StackFile {
 }
 
 /** True when any leaf is `{secure: …}`. */
-export const hasSecureLeaves = (file: StackFile): boolean => Object.values(file.config).some(isSecureAnywhere);
+export const hasSecureLeaves = (file: StackFile): boolean =>
+  Object.values(file.config).some(isSecureAnywhere);
 
 /**
  * The configuration for the program; `open` decrypts one secure leaf. Keys without a namespace get the project's.
@@ -124,7 +132,8 @@ export function configOf(file: StackFile, project: string, open: (ciphertext: st
   for (const [name, value] of Object.entries(file.config)) {
     const key = normalKey(name, project);
     const opened = openLeaves(value, open);
-    values[key] = typeof opened === "object" && opened !== null ? JSON.stringify(opened) : String(opened ?? "");
+    values[key] =
+      typeof opened === "object" && opened !== null ? JSON.stringify(opened) : String(opened ?? "");
     if (isSecureAnywhere(value)) secretKeys.push(key);
   }
   return { values, secretKeys };

@@ -14,7 +14,8 @@ export type SealSecret = (secret: Secret, plaintext: () => string) => Json;
 
 /** Turns values into the JSON of Pulumi's state; `seal` says what becomes of secrets. */
 export function toJson(value: Value, seal: SealSecret): Json {
-  if (typeof value === "number" && !Number.isFinite(value)) return { [mark.SIGNATURE]: mark.FLOAT, value: String(value) };
+  if (typeof value === "number" && !Number.isFinite(value))
+    return { [mark.SIGNATURE]: mark.FLOAT, value: String(value) };
   if (value === null || typeof value !== "object") return value;
   if (value instanceof Unknown) return mark.UNKNOWN_STRING;
   if (value instanceof Secret) {
@@ -75,7 +76,11 @@ export const NO_PASSPHRASE =
 export type OpenSecret = (ciphertext: string) => string;
 
 /** Reads the JSON of Pulumi's state. `opened` is told of each secret with the text it came from. */
-export function fromJson(json: Json, open: OpenSecret, opened: (secret: Secret, ciphertext: string) => void): Value {
+export function fromJson(
+  json: Json,
+  open: OpenSecret,
+  opened: (secret: Secret, ciphertext: string) => void,
+): Value {
   if (json === null || typeof json !== "object") return json;
   if (Array.isArray(json)) return (json as readonly Json[]).map((item) => fromJson(item, open, opened));
   const map = json as JsonMap;
@@ -93,7 +98,9 @@ export function fromJson(json: Json, open: OpenSecret, opened: (secret: Secret, 
     case mark.REFERENCE:
       return new ResourceReference(typeof decoded["urn"] === "string" ? decoded["urn"] : "", decoded["id"]);
     default:
-      throw new Error(`the embedded engine does not know state values with the signature ${JSON.stringify(signature)}`);
+      throw new Error(
+        `the embedded engine does not know state values with the signature ${JSON.stringify(signature)}`,
+      );
   }
 }
 
@@ -105,11 +112,22 @@ export function mapFromJson(
   return Object.fromEntries(Object.entries(map).map(([key, item]) => [key, fromJson(item, open, opened)]));
 }
 
-function openJson(map: JsonMap, open: OpenSecret, opened: (secret: Secret, ciphertext: string) => void): Secret {
+function openJson(
+  map: JsonMap,
+  open: OpenSecret,
+  opened: (secret: Secret, ciphertext: string) => void,
+): Secret {
   const { plaintext, ciphertext } = map;
-  const text = typeof plaintext === "string" ? plaintext : open(typeof ciphertext === "string" ? ciphertext : "");
+  const text =
+    typeof plaintext === "string" ? plaintext : open(typeof ciphertext === "string" ? ciphertext : "");
   // Inside a secret the nested ones are plain JSON text already.
-  const secret = new Secret(fromJson(JSON.parse(text) as Json, (inner) => inner, () => undefined));
+  const secret = new Secret(
+    fromJson(
+      JSON.parse(text) as Json,
+      (inner) => inner,
+      () => undefined,
+    ),
+  );
   if (typeof ciphertext === "string") opened(secret, ciphertext);
   return secret;
 }

@@ -41,7 +41,9 @@ function some(value: Value, test: (leaf: Value) => boolean): boolean {
   return false;
 }
 
+/** Shows whether a value holds a secret anywhere. */
 export const hasSecret = (value: Value): boolean => some(value, (leaf) => leaf instanceof Secret);
+/** Shows whether a value holds an unknown anywhere. */
 export const hasUnknown = (value: Value): boolean => some(value, (leaf) => leaf instanceof Unknown);
 
 /** The same value without any secret wrapper; shares what has none. */
@@ -80,23 +82,29 @@ export function markKeysSecret(map: ValueMap, keys: readonly string[]): ValueMap
   return mapValues(map, (value, key) => (wanted.has(key) ? wrapSecret(value) : value));
 }
 
-/** Compares contents: secret wrappers do not count, assets and archives are their hash. */
-export function equal(left: Value | undefined, right: Value | undefined): boolean {
+/**
+ * Compares contents: assets and archives are their hash, an unknown equals nothing.
+ * @param strict - secret wrappers count too.
+ */
+export function equal(left: Value | undefined, right: Value | undefined, strict = false): boolean {
   if (left === right) return true;
   if (left === undefined || right === undefined) return false;
+  if (strict && left instanceof Secret !== right instanceof Secret) return false;
   const a = unwrap(left);
   const b = unwrap(right);
-  if (a === b) return true;
   if (a instanceof Unknown || b instanceof Unknown) return false;
+  if (a === b) return true;
   if (a instanceof Asset) return b instanceof Asset && a.hash === b.hash;
   if (a instanceof Archive) return b instanceof Archive && a.hash === b.hash;
   if (a instanceof ResourceReference) {
-    return b instanceof ResourceReference && a.urn === b.urn && equal(a.id, b.id);
+    return b instanceof ResourceReference && a.urn === b.urn && equal(a.id, b.id, strict);
   }
-  if (isList(a)) return isList(b) && a.length === b.length && a.every((item, i) => equal(item, b[i]));
+  if (isList(a)) return isList(b) && a.length === b.length && a.every((item, i) => equal(item, b[i], strict));
   if (isMap(a) && isMap(b)) {
     const keys = Object.keys(a);
-    return keys.length === Object.keys(b).length && keys.every((key) => key in b && equal(a[key], b[key]));
+    return (
+      keys.length === Object.keys(b).length && keys.every((key) => key in b && equal(a[key], b[key], strict))
+    );
   }
   return false;
 }

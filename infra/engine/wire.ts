@@ -1,5 +1,8 @@
 import struct from "google-protobuf/google/protobuf/struct_pb.js";
-import type { Struct as StructMessage, Value as ValueMessage } from "google-protobuf/google/protobuf/struct_pb.js";
+import type {
+  Struct as StructMessage,
+  Value as ValueMessage,
+} from "google-protobuf/google/protobuf/struct_pb.js";
 
 import * as mark from "./signatures.ts";
 import { isList, isMap } from "./value-tools.ts";
@@ -58,17 +61,22 @@ function markedValue(map: ValueMap): Value {
       return map["secret"] === true ? new Secret(value) : value;
     }
     default:
-      throw new Error(`the embedded engine does not know values with the signature ${JSON.stringify(signature)}`);
+      throw new Error(
+        `the embedded engine does not know values with the signature ${JSON.stringify(signature)}`,
+      );
   }
 }
 
-const textOf = (value: Value | undefined): string | undefined => (typeof value === "string" ? value : undefined);
+const textOf = (value: Value | undefined): string | undefined =>
+  typeof value === "string" ? value : undefined;
 
 /** An asset from its keys, as they are both on the wire and in state. */
 export function assetOf(map: ValueMap): Asset {
   const { text, path, uri, hash } = map;
   if (uri !== undefined && uri !== "") {
-    throw new Error(`the embedded engine does not know remote assets (${JSON.stringify(uri)}); use FileAsset or StringAsset`);
+    throw new Error(
+      `the embedded engine does not know remote assets (${JSON.stringify(uri)}); use FileAsset or StringAsset`,
+    );
   }
   if (typeof path === "string" && path !== "") return new Asset({ path }, textOf(hash) ?? "");
   return new Asset(typeof text === "string" ? { text } : {}, textOf(hash) ?? "");
@@ -78,7 +86,9 @@ export function assetOf(map: ValueMap): Asset {
 export function archiveOf(map: ValueMap): Archive {
   const { path, uri, assets, hash } = map;
   if (uri !== undefined && uri !== "") {
-    throw new Error(`the embedded engine does not know remote archives (${JSON.stringify(uri)}); use FileArchive or AssetArchive`);
+    throw new Error(
+      `the embedded engine does not know remote archives (${JSON.stringify(uri)}); use FileArchive or AssetArchive`,
+    );
   }
   if (typeof path === "string" && path !== "") return new Archive({ path }, textOf(hash) ?? "");
   const members: Record<string, Asset | Archive> = {};
@@ -118,7 +128,11 @@ export function encodeValue(value: Value): ValueMessage {
 function signed(value: Secret | Asset | Archive | ResourceReference): ValueMap {
   if (value instanceof Secret) return { [mark.SIGNATURE]: mark.SECRET, value: value.value };
   if (value instanceof ResourceReference) {
-    return { [mark.SIGNATURE]: mark.REFERENCE, urn: value.urn, ...(value.id === undefined ? {} : { id: value.id }) };
+    return {
+      [mark.SIGNATURE]: mark.REFERENCE,
+      urn: value.urn,
+      ...(value.id === undefined ? {} : { id: value.id }),
+    };
   }
   return signedFile(value);
 }

@@ -1,0 +1,147 @@
+import type { Operation, Step } from "./events.ts";
+import * as calls from "./provider-calls.ts";
+import { groupByUrn, prerequisites } from "./resource.ts";
+import type { Resource } from "./resource.ts";
+import type { Run } from "./run.ts";
+
+/**
+ * Deletes resources so that nothing goes before what depends on it; independent ones in parallel. A protected one
+ * is refused and keeps what it needs; the others go on.
+ */
+export async function deleteAll(run: Run, condemned: readonly Resource[]): Promise<void> {
+  const kept = keepProtected(run, condemned);
+  const going = condemned.filter((resource) => !kept.has(resource));
+  const goingUrns = new Set(going.filter((resource) => !resource.delete).map((resource) => resource.urn));
+  const byUrn = groupByUrn(going);
+  const dependents = new Map<Resource, Resource[]>();
+  for (const resource of going) {
+    for (const urn of prerequisites(resource)) {
+      for (const needed of byUrn.get(urn) ?? []) {
+        if (needed === resource) continue;
+        const list = dependents.get(needed) ?? [];
+        list.push(resource);
+        dependents.set(needed, list);
+      }
+    }
+  }
+  const started = new Map<Resource, Promise<boolean>>();
+  /** True once the resource is gone; false when it or something above it stays. */
+  const start = (resource: Resource): Promise<boolean> => {
+    const running = started.get(resource);
+    if (running !== undefined) return running;
+    const waiting = (dependents.get(resource) ?? []).map(start);
+    const promise = Promise.all(waiting).then(async (gone) => {
+      if (gone.includes(false)) return false;
+      try {
+        await deleteOne(run, resource, operationFor(resource), goingUrns);
+        return true;
+      } catch (error) {
+        run.fail(error, resource.urn);
+        return false;
+      }
+    });
+    started.set(resource, promise);
+    return promise;
+  };
+  await Promise.all(going.map(start));
+}
+
+function operationFor(resource: Resource): Operation {
+  if (resource.external) return resource.delete ? "discard-replaced" : "discard";
+  if (resource.delete) return "delete-replaced";
+  return resource.pendingReplacement ? "remove-pending-replace" : "delete";
+}
+
+/** Complains about each protected resource and returns them with all they need. */
+function keepProtected(run: Run, condemned: readonly Resource[]): ReadonlySet<Resource> {
+  const byUrn = groupByUrn(condemned);
+  const kept = new Set<Resource>();
+  const keep = (resource: Resource): void => {
+    if (kept.has(resource)) return;
+    kept.add(resource);
+    for (const urn of prerequisites(resource)) {
+      for (const needed of byUrn.get(urn) ?? []) if (!needed.delete) keep(needed);
+    }
+  };
+  for (const resource of condemned) {
+    // An entry without a resource behind it may go: there is nothing left to protect.
+    if (!resource.protect || resource.pendingReplacement) continue;
+    run.complain(protectedMessage(resource), resource.urn);
+    keep(resource);
+  }
+  return kept;
+}
+
+export function protectedMessage(resource: Resource): string {
+  return `resource "${resource.urn}" cannot be deleted\nbecause it is protected. To unprotect the resource, remove the \`protect\` flag from it in the program and run up`;
+}
+
+/**
+ * Deletes one resource.
+ * @param goingUrns - resources that go in the same run, for `deletedWith`.
+ * @param keepAs - when given, the entry stays in state in this form (pending replacement).
+ */
+export async function deleteOne(
+  run: Run,
+  resource: Resource,
+  operation: Operation,
+  goingUrns: ReadonlySet<string>,
+  keepAs?: Resource,
+): Promise<void> {
+  const step: Step = {
+    operation,
+    urn: resource.urn,
+    type: resource.type,
+    provider: resource.provider,
+    before: resource,
+    after: undefined,
+    changedKeys: [],
+    replaceKeys: [],
+    detailedDiff: undefined,
+    hidden: isHidden(resource) || operation.startsWith("discard"),
+  };
+  const throughProvider = needsProvider(resource, goingUrns);
+  await run.step(step, async () => {
+    const done = (pending?: Parameters<typeof run.journal.remove>[1]): Promise<void> =>
+      keepAs === undefined
+        ? run.journal.remove(resource, pending)
+        : run.journal.amend(resource, keepAs, pending);
+    if (run.options.preview || !throughProvider) {
+      await done();
+      return undefined;
+    }
+    const provider = await run.providerOf(resource);
+    if (provider === undefined) {
+      await done();
+      return undefined;
+    }
+    const pending = await run.journal.begin(resource, "deleting");
+    try {
+      await calls.remove(run, provider, resource);
+    } catch (error) {
+      await run.journal.cancel(pending);
+      throw error;
+    }
+    await done(pending);
+    return undefined;
+  });
+}
+
+function needsProvider(resource: Resource, goingUrns: ReadonlySet<string>): boolean {
+  return (
+    resource.custom &&
+    !resource.external &&
+    !resource.retainOnDelete &&
+    !resource.pendingReplacement &&
+    resource.id !== "" &&
+    !goingUrns.has(resource.deletedWith)
+  );
+}
+
+/** Default providers are neither shown nor counted. */
+export function isHidden(resource: Pick<Resource, "type" | "urn">): boolean {
+  return (
+    resource.type.startsWith("pulumi:providers:") &&
+    /^default($|_)/.test(resource.urn.split("::").at(-1) ?? "")
+  );
+}

@@ -1,0 +1,81 @@
+import { deleteAll } from "./deletes.ts";
+import { Monitor } from "./monitor.ts";
+import { startProgram } from "./program.ts";
+import { Registrar } from "./registrar.ts";
+import type { Run } from "./run.ts";
+import type { Session } from "./session.ts";
+import type { Config } from "./stack-file.ts";
+import { equal } from "./value-tools.ts";
+
+export interface ProgramRunOptions {
+  readonly env: NodeJS.ProcessEnv;
+  readonly parallel: number;
+  readonly config: Config;
+}
+
+/** How long a program that was cut off may take to end by itself. */
+const GRACE_MS = 3000;
+/** The runner's exit code when it has already told the reader what went wrong. */
+const REPORTED = 32;
+
+/** Runs the program against the state; after a clean end, deletes what it no longer has. */
+export async function runProgram(run: Run, session: Session, options: ProgramRunOptions): Promise<void> {
+  const { checkpoint, project, stack } = session;
+  const registrar = new Registrar(
+    run,
+    checkpoint.resources,
+    options.config.values,
+    options.config.secretKeys,
+  );
+  const monitor = new Monitor(run, registrar);
+  try {
+    const program = startProgram({
+      project,
+      stack,
+      preview: run.options.preview,
+      parallel: options.parallel,
+      address: await monitor.listen(),
+      config: options.config,
+      env: options.env,
+      onOutput: (line) => run.diagnose("info", line),
+    });
+    const stopSoon = (): void => {
+      const timer = setTimeout(() => program.stop(), GRACE_MS);
+      timer.unref();
+    };
+    // Running steps are finished first; only then is the program, which waits for them, ended.
+    const onStop = (): void => void monitor.drain().then(stopSoon);
+    if (run.stopped) onStop();
+    run.stopSignal.addEventListener("abort", onStop);
+    const code = await program.exit;
+    run.stopSignal.removeEventListener("abort", onStop);
+    await monitor.drain();
+    if (run.stopped) return;
+    if (code !== 0 || !monitor.shutdownSignalled) {
+      run.fail(monitor.programErrors > 0 && code === REPORTED ? undefined : exitMessage(code));
+      return;
+    }
+    await deleteAll(run, run.journal.remaining());
+  } finally {
+    await setStackOutputs(run, monitor);
+    monitor.close();
+  }
+}
+
+function exitMessage(code: number): Error {
+  return new Error(
+    code === 0
+      ? "the program ended without telling the engine that it was complete; nothing was deleted"
+      : `the program exited with code ${code}; nothing was deleted`,
+  );
+}
+
+/** After a failure the outputs that the state had stay, with what the program got to export. */
+async function setStackOutputs(run: Run, monitor: Monitor): Promise<void> {
+  const outputs = monitor.stackOutputs;
+  if (outputs === undefined || run.journal.get(monitor.rootUrn) === undefined) return;
+  await run.journal.setOutputs(monitor.rootUrn, (resource) => {
+    const next = run.failed ? { ...resource.outputs, ...outputs } : outputs;
+    return equal(resource.outputs, next, true) ? resource : { ...resource, outputs: next };
+  });
+}

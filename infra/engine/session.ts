@@ -1,0 +1,135 @@
+import { FileBackend, backendRoot } from "./backend.ts";
+import { CheckpointWriter, openCheckpoint, readCheckpoint } from "./checkpoint.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { EngineError } from "./engine-error.ts";
+import { newCrypter, openCrypter, passphraseFrom } from "./secrets.ts";
+import type { Crypter } from "./secrets.ts";
+import { configOf, hasSecureLeaves, readProject, readStackFile } from "./stack-file.ts";
+import type { Config, Project, StackFile } from "./stack-file.ts";
+import { NO_PASSPHRASE, StateSeal } from "./state-values.ts";
+
+/** A stack that was opened: what the program gets, what the state holds, and where to write it. */
+export interface Session {
+  readonly project: Project;
+  readonly stack: string;
+  readonly config: Config;
+  readonly backend: FileBackend;
+  readonly checkpoint: Checkpoint;
+  readonly writer: CheckpointWriter;
+  /** The state file as it was read; undefined when there is none. */
+  readonly text: string | undefined;
+}
+
+export interface SessionOptions {
+  readonly cwd: string;
+  readonly stack: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** True when the state will be written, so that a key for its secrets must be at hand. */
+  readonly writes: boolean;
+  /** False skips the configuration's secrets: refresh, destroy and outputs run no program. */
+  readonly needsConfig: boolean;
+}
+
+const STACK_NAME = /^[A-Za-z0-9_.-]+$/;
+
+/**
+ * Reads Pulumi.yaml, the stack's file and its state.
+ * @throws EngineError, or WrongPassphraseError, when one of them cannot be read.
+ */
+export async function openSession(options: SessionOptions): Promise<Session> {
+  if (!STACK_NAME.test(options.stack)) {
+    throw new EngineError(
+      `stack ${JSON.stringify(options.stack)}: allowed are letters, digits, ".", "_" and "-"`,
+    );
+  }
+  const project = readProject(options.cwd);
+  const file = readStackFile(project, options.stack);
+  const url = options.env["PULUMI_BACKEND_URL"] ?? project.backendUrl;
+  const backend = new FileBackend(backendRoot(url, project.root, options.cwd), project.name, options.stack);
+  const text = await backend.read();
+  const sealed = text === undefined ? undefined : readCheckpoint(text);
+  const keys = new Keyring(passphraseFrom(options.env));
+  const isOverlaid = (options.env["HEATWAVE_OVERLAY"] ?? "") !== "";
+
+  // Keys are derived at the same time, each on a thread of its own.
+  const forState = sealed?.hasSecrets === true ? keys.open(sealed.salt) : undefined;
+  const openConfig = options.needsConfig ? configOpener(file, keys, isOverlaid) : undefined;
+  const forWriting = options.writes
+    ? keys.open((isOverlaid ? undefined : file.encryptionSalt) ?? sealed?.salt, true)
+    : undefined;
+  const [stateCrypter, open, writeCrypter] = await Promise.all([forState, openConfig, forWriting]);
+
+  const seal = new StateSeal(writeCrypter);
+  const isSameKey = stateCrypter?.salt === writeCrypter?.salt;
+  const checkpoint: Checkpoint =
+    sealed === undefined
+      ? { resources: [], pendingOperations: [] }
+      : openCheckpoint(
+          sealed,
+          (ciphertext) => (stateCrypter ?? missingKey()).decrypt(ciphertext),
+          (secret, ciphertext) => {
+            if (isSameKey) seal.remember(secret, ciphertext);
+          },
+        );
+  return {
+    project,
+    stack: options.stack,
+    config: open === undefined ? { values: {}, secretKeys: [] } : configOf(file, project.name, open),
+    backend,
+    checkpoint,
+    text,
+    writer: new CheckpointWriter(
+      `organization/${project.name}/${options.stack}`,
+      writeCrypter?.salt ?? sealed?.salt,
+      seal.seal,
+    ),
+  };
+}
+
+function missingKey(): never {
+  throw new EngineError(NO_PASSPHRASE);
+}
+
+/** In a sealed rehearsal the passphrase is the world's own: secure values become empty, their keys stay secret. */
+async function configOpener(
+  file: StackFile,
+  keys: Keyring,
+  isOverlaid: boolean,
+): Promise<(ciphertext: string) => string> {
+  if (isOverlaid || !hasSecureLeaves(file)) return () => "";
+  if (file.encryptionSalt === undefined) {
+    throw new EngineError(`${file.path}: it has secure values but no encryptionsalt`);
+  }
+  const crypter = await keys.open(file.encryptionSalt);
+  return (ciphertext) => crypter.decrypt(ciphertext);
+}
+
+/** Derives the key of each salt once. */
+class Keyring {
+  readonly #passphrase: string | undefined;
+  readonly #opened = new Map<string, Promise<Crypter>>();
+
+  constructor(passphrase: string | undefined) {
+    this.#passphrase = passphrase;
+  }
+
+  /** @param orNew - makes a salt when there is none. */
+  open(salt: string | undefined, orNew = false): Promise<Crypter> {
+    const passphrase = this.#passphrase;
+    if (passphrase === undefined) {
+      throw new EngineError(
+        "passphrase must be set with PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE (an empty PULUMI_CONFIG_PASSPHRASE counts)",
+      );
+    }
+    if (salt === undefined) {
+      if (orNew) return newCrypter(passphrase);
+      throw new EngineError("the state has secrets but names no salt to open them with");
+    }
+    let opened = this.#opened.get(salt);
+    if (opened === undefined) {
+      opened = openCrypter(passphrase, salt);
+      this.#opened.set(salt, opened);
+    }
+    return opened;
+  }
+}
