@@ -1,0 +1,139 @@
+#!/bin/sh
+# Starts and reloads a router's HAProxy so that it never guesses. HAProxy 3.0 holds every server to be up until its
+# first check: a standby would get writes. So each health endpoint is asked first, all at once, and HAProxy reads
+# the answers from its state file before it binds. No answer means down.
+#
+#   start.sh run       ask, then become HAProxy (the container's entrypoint)
+#   start.sh reload    inside the running container: unchanged servers keep their state, the others are asked
+#   start.sh ping      inside the running container: does HAProxy answer (the container's healthcheck)
+#
+# Needs what haproxy:3.0-alpine has: BusyBox and haproxy. Knows no site: it reads the `server` lines of haproxy.cfg.
+set -eu
+
+conf=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+cfg=$conf/haproxy.cfg
+folder=${HEATWAVE_RUN:-/run/haproxy}
+# HAProxy's master listens here, inside the container alone: BusyBox's nc does not speak to unix sockets everywhere.
+cli_port=${HEATWAVE_CLI_PORT:-8405}
+state=$folder/server-state
+
+fail() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+one_line() { printf '%s' "$1" | tr '\n' ' '; }
+
+# One line per server: section, name, address, port, who checks it, and the endpoint that the check asks.
+servers() {
+  awk '
+    /^[a-z]/ { section = $2 }
+    $1 == "option" && $2 == "httpchk" { path[section] = $NF }
+    $1 == "server" {
+      key = section "/" $2
+      order[++count] = key
+      colon = index($3, ":")
+      address[key] = substr($3, 1, colon - 1)
+      port[key] = check_port[key] = substr($3, colon + 1)
+      owner[key] = key
+      for (i = 4; i < NF; i++) {
+        if ($i == "track") owner[key] = $(i + 1)
+        if ($i == "port") check_port[key] = $(i + 1)
+      }
+    }
+    END {
+      for (i = 1; i <= count; i++) {
+        key = order[i]; by = owner[key]; split(key, name, "/"); split(by, checker, "/")
+        print name[1], name[2], address[key], port[key], by, address[by], check_port[by], path[checker[1]]
+      }
+    }' "$cfg"
+}
+
+# Asks the endpoints of the listed servers (stdin), all at once; prints who answered 200. At most a second for a name
+# that does not resolve and a host that swallows packets alike (wget's own -T, where it is built in, spares the name).
+ask() {
+  awk '$5 == $1 "/" $2' | {
+    while read -r _ _ _ _ owner address port path; do
+      # Not through a proxy that the Docker client's configuration may have put into the environment.
+      { timeout 1 wget -q -Y off -O /dev/null "http://$address:$port$path" 2>/dev/null && echo "$owner"; } &
+    done
+    wait
+  }
+}
+
+# Writes the state file (version 1) for the servers of file $1: rows of file $2 as they are (but for the agent's port,
+# which HAProxy reports and then refuses where there is no agent), the others from the answers in $3.
+write_state() {
+  {
+    echo 1
+    echo '# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port'
+    # States are 2 = running and 0 = stopped, results 3 = passed and 2 = failed, check states 6 = on and 0 = none.
+    awk -v up=" $(one_line "$3") " '
+      FILENAME == ARGV[1] { $25 = 0; kept[$2 "/" $4] = $0; next }
+      ($1 "/" $2) in kept { print kept[$1 "/" $2]; next }
+      {
+        good = index(up, " " $5 " ") > 0
+        check = ($5 == $1 "/" $2) ? 6 : 0
+        print 0, $1, 0, $2, "-", good ? 2 : 0, 0, 1, 1, 0, 1, good ? 3 : 2, good ? 4 : 0, check, 0, 0, 0, "-", $4, "-", 0, 0, "-", "-", 0
+      }' "$2" "$1"
+  } >"$state.new"
+  mv "$state.new" "$state"
+}
+
+# One command to HAProxy's master (`@1 …`: to its worker).
+cli() { printf '%s\n' "$1" | timeout "${2:-30}" nc 127.0.0.1 "$cli_port"; }
+
+ping() { cli '@1 show info' 2 | grep -q '^Name: HAProxy'; }
+
+run() {
+  [ -w "$folder" ] || fail "$folder: not writable for uid $(id -u); allowed: a folder of uid 99; fix: chown 99:99 it on the host"
+  # Of the container before: its sockets, and a state that may no longer be true.
+  rm -f "$folder/admin.sock" "$folder/master.sock" "$state" "$state.new"
+  servers >"$folder/servers"
+  answers=$(ask <"$folder/servers")
+  write_state "$folder/servers" /dev/null "$answers"
+  echo "router: yes from $(one_line "${answers:-nobody}"); every other server starts down" >&2
+  # HAProxy has read the file once its socket is there. A reload by another hand must not find it again later.
+  # (Twice forked: a child of the container's init, not one that HAProxy would report as lost.)
+  ( (until [ -S "$folder/admin.sock" ]; do sleep 0.1; done && rm -f "$state") & )
+  exec haproxy -W -db -S "$folder/master.sock,mode,666,level,admin" -S "127.0.0.1:$cli_port,level,admin" -f "$cfg"
+}
+
+reload() {
+  refusal=$(haproxy -c -f "$cfg" 2>&1) || fail "$cfg: HAProxy refuses it; the running one is untouched
+$refusal"
+  tries=0
+  until ping; do # it may have started this moment
+    tries=$((tries + 1))
+    [ "$tries" -lt 50 ] || fail "HAProxy's master does not answer on 127.0.0.1:$cli_port; fix: restart the container"
+    sleep 0.1
+  done
+  trap 'rm -f "$folder/servers.new" "$folder/kept" "$state" "$state.new"' EXIT
+  servers >"$folder/servers.new"
+  # HAProxy takes ports and addresses from the file over the new configuration: only unchanged servers' rows are kept.
+  cli '@1 show servers state' | awk '
+    FILENAME != "-" { if (FILENAME == ARGV[1]) before[$0]; else if ($0 in before) same[$1 "/" $2]; next }
+    ($2 "/" $4) in same' "$folder/servers" "$folder/servers.new" - >"$folder/kept"
+  fresh=$(grep -vxF -f "$folder/servers" "$folder/servers.new" | ask)
+  write_state "$folder/servers.new" "$folder/kept" "$fresh"
+  answer=$(cli reload)
+  case $answer in
+    Success=1*) ;;
+    *) fail "HAProxy did not reload; the process before goes on: $answer" ;;
+  esac
+  mv "$folder/servers.new" "$folder/servers"
+  wrong=$(cli '@1 show servers state' | awk '
+    FILENAME != "-" { port[$1 "/" $2] = $4; address[$1 "/" $2] = $3; next }
+    NF > 20 && $1 != "#" {
+      key = $2 "/" $4
+      if ($19 != port[key] || (address[key] ~ /^[0-9.]+$/ && $5 != address[key])) print key
+      delete port[key]
+    }
+    END { for (key in port) print key }' "$folder/servers" -)
+  [ -z "$wrong" ] || fail "after the reload HAProxy has another address or port than $cfg for $(one_line "$wrong")"
+}
+
+case ${1:-run} in
+  run | reload | ping) "${1:-run}" ;;
+  *) fail "start.sh: unknown verb '$1'; allowed: run, reload, ping" ;;
+esac
