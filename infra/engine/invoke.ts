@@ -32,7 +32,9 @@ export async function invoke(
     run.options.programDirectory,
   );
   try {
-    const result = await run.work(() => provider.invoke(token, args, run.stopSignal));
+    const result = await run.work(() =>
+      provider.invoke(token, args, run.stopSignal, run.options.programDirectory),
+    );
     response.setReturn(encodeStruct(result));
     return response;
   } catch (error) {

@@ -95,7 +95,8 @@ export interface Provider {
     news: ValueMap,
   ): Promise<ValueMap>;
   delete(context: CallContext, id: string, inputs: ValueMap, outputs: ValueMap): Promise<void>;
-  invoke(token: string, args: ValueMap, signal: AbortSignal): Promise<ValueMap>;
+  /** `programDirectory` is where relative paths and `command:local:run` start. */
+  invoke(token: string, args: ValueMap, signal: AbortSignal, programDirectory: string): Promise<ValueMap>;
   /** Ends connections; called once. */
   close(): Promise<void>;
 }

@@ -1,0 +1,36 @@
+import type { DockerHost } from "../../../hosts/docker.ts";
+import type { ValueMap } from "../../values.ts";
+import type { Fields } from "../bridge/field.ts";
+import type { CallContext, ResourceState } from "../provider.ts";
+import type { RegistryLogins } from "./registry-logins.ts";
+
+/** What a resource's life needs besides its inputs. */
+export interface DockerSite {
+  readonly docker: DockerHost;
+  readonly logins: RegistryLogins;
+}
+
+/** One resource type of the package. */
+export interface ResourceHandler {
+  readonly fields: Fields;
+  /** The property that gets a generated name. */
+  readonly nameProperty?: string;
+  /** True: the old one must go first; "named": when it has an explicit name, which two cannot share. */
+  readonly deleteBeforeReplace: boolean | "named";
+  create(site: DockerSite, context: CallContext, inputs: ValueMap): Promise<ResourceState>;
+  /** undefined = gone. */
+  read(
+    site: DockerSite,
+    context: CallContext,
+    id: string,
+    recorded: ValueMap,
+  ): Promise<ResourceState | undefined>;
+  update(
+    site: DockerSite,
+    context: CallContext,
+    id: string,
+    oldOutputs: ValueMap,
+    inputs: ValueMap,
+  ): Promise<ValueMap>;
+  delete(site: DockerSite, context: CallContext, id: string, outputs: ValueMap): Promise<void>;
+}

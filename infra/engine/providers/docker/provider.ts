@@ -1,0 +1,143 @@
+import { DockerHost } from "../../../hosts/docker.ts";
+import type { ValueMap } from "../../values.ts";
+import { checkInputs } from "../bridge/check.ts";
+import { diffInputs } from "../bridge/diff.ts";
+import { inputsFromOutputs, previewOutputs, updatedOutputs } from "../bridge/outputs.ts";
+import type { CallContext, DiffResult, Provider } from "../provider.ts";
+import type { DockerConfig } from "./config.ts";
+import { container } from "./container.ts";
+import type { DockerSite, ResourceHandler } from "./handler.ts";
+import { remoteImage } from "./image.ts";
+import { getNetwork, network } from "./network.ts";
+import { RegistryLogins } from "./registry-logins.ts";
+import { volume } from "./volume.ts";
+
+const HANDLERS: Readonly<Record<string, ResourceHandler>> = {
+  "docker:index/container:Container": container,
+  "docker:index/network:Network": network,
+  "docker:index/volume:Volume": volume,
+  "docker:index/remoteImage:RemoteImage": remoteImage,
+};
+
+function handlerOf(type: string): ResourceHandler {
+  const handler = HANDLERS[type];
+  if (handler === undefined) {
+    throw new Error(
+      `resource type ${type} is not known to the embedded engine; known of this package: ${Object.keys(HANDLERS).join(", ")}`,
+    );
+  }
+  return handler;
+}
+
+/** One configured docker provider: one daemon. */
+export class DockerProvider implements Provider {
+  readonly acceptSecrets = false;
+  readonly #config: DockerConfig;
+  readonly #logins: RegistryLogins;
+  #docker: DockerHost | undefined;
+
+  constructor(config: DockerConfig) {
+    this.#config = config;
+    this.#logins = new RegistryLogins(config.registryAuth);
+  }
+
+  /** @throws Error when the daemon does not answer */
+  async checkDaemon(): Promise<void> {
+    const { docker } = this.#site();
+    try {
+      await docker.ping();
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new Error(`failed to connect to any docker daemon: ${why}`, { cause: error });
+    }
+  }
+
+  check(context: CallContext, olds: ValueMap | undefined, news: ValueMap) {
+    const { fields, nameProperty } = handlerOf(context.type);
+    const { urn, type } = context;
+    return Promise.resolve(
+      checkInputs({ urn, type, fields, olds, news, ...(nameProperty === undefined ? {} : { nameProperty }) }),
+    );
+  }
+
+  diff(
+    context: CallContext,
+    _id: string,
+    oldInputs: ValueMap,
+    oldOutputs: ValueMap,
+    news: ValueMap,
+  ): Promise<DiffResult> {
+    const handler = handlerOf(context.type);
+    const result = diffInputs({ fields: handler.fields, oldInputs, oldOutputs, news });
+    return Promise.resolve({ ...result, deleteBeforeReplace: oldGoesFirst(handler, oldInputs, news) });
+  }
+
+  previewCreate(context: CallContext, inputs: ValueMap): Promise<ValueMap> {
+    return Promise.resolve(previewOutputs(handlerOf(context.type).fields, inputs));
+  }
+
+  previewUpdate(
+    context: CallContext,
+    _id: string,
+    _oldInputs: ValueMap,
+    oldOutputs: ValueMap,
+    news: ValueMap,
+  ): Promise<ValueMap> {
+    return Promise.resolve(updatedOutputs(handlerOf(context.type).fields, oldOutputs, news));
+  }
+
+  async create(context: CallContext, inputs: ValueMap) {
+    return handlerOf(context.type).create(this.#site(), context, inputs);
+  }
+
+  async read(context: CallContext, id: string, inputs: ValueMap, outputs: ValueMap) {
+    const handler = handlerOf(context.type);
+    const found = await handler.read(this.#site(), context, id, { ...inputs, ...outputs });
+    if (found === undefined) return undefined;
+    return { ...found, inputs: inputsFromOutputs(handler.fields, inputs, found.outputs) };
+  }
+
+  async update(
+    context: CallContext,
+    id: string,
+    _oldInputs: ValueMap,
+    oldOutputs: ValueMap,
+    news: ValueMap,
+  ): Promise<ValueMap> {
+    return handlerOf(context.type).update(this.#site(), context, id, oldOutputs, news);
+  }
+
+  async delete(context: CallContext, id: string, inputs: ValueMap, outputs: ValueMap): Promise<void> {
+    await handlerOf(context.type).delete(this.#site(), context, id, { ...inputs, ...outputs });
+  }
+
+  async invoke(token: string, args: ValueMap): Promise<ValueMap> {
+    if (token !== "docker:index/getNetwork:getNetwork") {
+      throw new Error(
+        `function ${token} is not known to the embedded engine; known of this package: docker:index/getNetwork:getNetwork`,
+      );
+    }
+    return getNetwork(this.#site(), args);
+  }
+
+  async close(): Promise<void> {
+    await this.#docker?.close();
+  }
+
+  /** Connects on first use, so that a preview without need of the daemon never asks for it. */
+  #site(): DockerSite {
+    if (this.#config.host === undefined) {
+      throw new Error("the docker provider's host is not known yet; it must be a plain value");
+    }
+    this.#docker ??= new DockerHost(this.#config.host, { sshOptions: this.#config.sshOptions });
+    return { docker: this.#docker, logins: this.#logins };
+  }
+}
+
+/** Two resources cannot share an explicit name; a generated one is new each time. */
+function oldGoesFirst(handler: ResourceHandler, oldInputs: ValueMap, news: ValueMap): boolean {
+  if (handler.deleteBeforeReplace !== "named") return handler.deleteBeforeReplace;
+  const generated = news["__defaults"];
+  if (Array.isArray(generated) && generated.includes("name")) return false;
+  return news["name"] === oldInputs["name"];
+}

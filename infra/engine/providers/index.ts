@@ -1,0 +1,6 @@
+import { commandPackage } from "./command/index.ts";
+import { dockerPackage } from "./docker/index.ts";
+import type { ProviderPackage } from "./provider.ts";
+
+/** Every package that the embedded engine can stand in for. */
+export const packages: readonly ProviderPackage[] = [commandPackage, dockerPackage];
