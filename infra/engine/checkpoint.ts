@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 
-import type { PendingOperation, Resource, Timeouts } from "./resource.ts";
+import type { PendingOperation, Resource } from "./resource.ts";
 import { emptyResource } from "./resource.ts";
 import type { Secret } from "./values.ts";
 import { mapFromJson, fromJson, mapToJson, toJson } from "./state-values.ts";

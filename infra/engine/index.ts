@@ -47,6 +47,8 @@ export interface EngineOptions {
 export interface Result extends Summary {
   /** The stack's outputs as they are (or, after a preview, would be); secrets are `Secret`. */
   readonly outputs: ValueMap;
+  /** The stack's outputs as the state had them before. */
+  readonly outputsBefore: ValueMap;
 }
 
 /**
@@ -125,7 +127,11 @@ async function runLocked(
   const summary: Summary = { preview, succeeded: !run.failed, seconds, changes: run.changes };
   if (!preview) await recordHistory(options.command, session, journal, summary, startTime);
   run.emit({ kind: "summary", summary });
-  return { ...summary, outputs: outputsOf(journal.resources()) };
+  return {
+    ...summary,
+    outputs: outputsOf(journal.resources()),
+    outputsBefore: outputsOf(checkpoint.resources),
+  };
 }
 
 function listen(run: Run, options: EngineOptions): () => void {

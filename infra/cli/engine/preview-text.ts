@@ -1,0 +1,96 @@
+import type { EngineEvent, Step } from "../../engine/events.ts";
+import { STACK_TYPE } from "../../engine/urn.ts";
+import { diffLines } from "./diff-text.ts";
+import type { DiffOptions } from "./diff-text.ts";
+import { colored, nameOf, shortType, wordsOf } from "./labels.ts";
+
+interface Row {
+  readonly step: Step;
+  readonly children: Row[];
+}
+
+/**
+ * Collects the steps of a preview and draws them as the tree of the program: changed resources with their parents,
+ * unchanged branches left out.
+ */
+export class PreviewTree {
+  readonly #steps = new Map<string, Step>();
+
+  /** Takes every event; keeps what is shown. */
+  add(event: EngineEvent): void {
+    if (event.kind !== "done" && event.kind !== "failed") return;
+    const { step } = event;
+    // The parts of a replacement stand for themselves only where no whole was announced.
+    const isPart = step.operation === "create-replacement" || step.operation === "delete-replaced";
+    if (step.hidden || (isPart && this.#steps.has(step.urn))) return;
+    if (isPart && step.operation === "delete-replaced") return;
+    this.#steps.set(step.urn, step);
+  }
+
+  lines(options: DiffOptions & { readonly withDiff: boolean }): readonly string[] {
+    return this.#roots().flatMap((row) => rowLines(row, "", "", options));
+  }
+
+  #roots(): readonly Row[] {
+    const rows = new Map<string, Row>();
+    for (const step of this.#steps.values()) rows.set(step.urn, { step, children: [] });
+    const roots: Row[] = [];
+    for (const row of rows.values()) {
+      const parent = (row.step.after ?? row.step.before)?.parent ?? "";
+      const above = rows.get(parent);
+      if (above === undefined) roots.push(row);
+      else above.children.push(row);
+    }
+    return roots.flatMap(pruned);
+  }
+}
+
+/** The row with only those branches in which something changes; nothing when there is none. */
+function pruned(row: Row): readonly Row[] {
+  const children = row.children.flatMap(pruned);
+  const isChanged = row.step.operation !== "same" && row.step.operation !== "read";
+  const isStack = row.step.type === STACK_TYPE;
+  return isChanged || isStack || children.length > 0 ? [{ step: row.step, children }] : [];
+}
+
+function rowLines(
+  row: Row,
+  branch: string,
+  indent: string,
+  options: DiffOptions & { readonly withDiff: boolean },
+): readonly string[] {
+  const { step, children } = row;
+  const { paint } = options;
+  const sign = colored(step.operation, wordsOf(step.operation).sign.padStart(2), paint);
+  const name = `${shortType(step.type)} ${paint.bold(nameOf(step.urn))}`;
+  const changed =
+    !options.withDiff && step.before !== undefined && step.after !== undefined
+      ? changedNote(step, options)
+      : "";
+  const lines = [`${sign} ${paint.dim(branch)}${name}${operationNote(step, options)}${changed}`];
+  const below = children.length > 0 ? "│  " : "   ";
+  if (options.withDiff && step.operation !== "same") {
+    for (const line of diffLines(step, options)) lines.push(`   ${paint.dim(indent + below)} ${line}`);
+  }
+  children.forEach((child, index) => {
+    const isLast = index === children.length - 1;
+    lines.push(
+      ...rowLines(child, `${indent}${isLast ? "└─ " : "├─ "}`, `${indent}${isLast ? "   " : "│  "}`, options),
+    );
+  });
+  return lines;
+}
+
+function operationNote(step: Step, { paint }: DiffOptions): string {
+  if (step.operation === "same" || step.operation === "create") return "";
+  const reasons =
+    step.operation === "replace" && step.replaceKeys.length > 0 ? `: ${step.replaceKeys.join(", ")}` : "";
+  return ` ${colored(step.operation, `${step.operation}${reasons}`, paint)}`;
+}
+
+function changedNote(step: Step, { paint }: DiffOptions): string {
+  const keys = step.changedKeys.filter(
+    (key) => !(step.operation === "replace" && step.replaceKeys.includes(key)),
+  );
+  return keys.length === 0 ? "" : paint.dim(` [${keys.join(", ")}]`);
+}
