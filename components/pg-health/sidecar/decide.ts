@@ -43,9 +43,9 @@ export type Decision =
 const FIRST_BACKOFF_MS = 1000;
 const LONGEST_BACKOFF_MS = 30_000;
 
-/** Milliseconds between the n-th unordered end and the next start: 1, 2, 4 … 30 s. */
+/** Milliseconds between the n-th unordered end and the next start: 0, 1, 2, 4 … 30 s. */
 export function backoffMs(count: number): number {
-  return count <= 0 ? 0 : Math.min(FIRST_BACKOFF_MS * 2 ** (count - 1), LONGEST_BACKOFF_MS);
+  return count <= 1 ? 0 : Math.min(FIRST_BACKOFF_MS * 2 ** (count - 2), LONGEST_BACKOFF_MS);
 }
 
 /** Why a grant does not let this data come up writable; undefined when it does. */

@@ -23,7 +23,7 @@ export interface EntrypointStatus {
   readonly pid: number | null;
   readonly exitCode: number | null;
   readonly order: OrderReport | null;
-  /** Seconds since the host booted. */
+  /** Seconds since the host booted; 0 in the last words of an entrypoint that left. */
   readonly heartbeat: number;
   /** New whenever the entrypoint itself starts. */
   readonly incarnation: string;
@@ -92,6 +92,7 @@ export class Entrypoint {
       };
     }
     if (!isStatus(status)) return { answers: false, why: "status.json is not a status" };
+    if (status.heartbeat === 0) return { answers: false, why: "the entrypoint has left" };
     const age = (await uptime()) - status.heartbeat;
     // A negative age is a file from before the host's last boot.
     if (age > SILENT_AFTER_SECONDS || age < -1)

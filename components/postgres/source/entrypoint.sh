@@ -15,7 +15,7 @@
 #   state       waiting | starting | running | stopping | stopped | crashed | busy:<verb>
 #   postgres    the same without busy     pid, exitCode   of the postmaster (null when there is none)
 #   order       {id, verb, result: running | done | failed | refused, message} of the last order
-#   heartbeat   seconds since the host booted, renewed every 2 s     incarnation   new at each start of this script
+#   heartbeat   seconds since the host booted, renewed every 2 s; 0 after leaving     incarnation   new at each start of this script
 # shellcheck disable=SC2015  # A && B || fail: fail never returns
 set -u -o pipefail
 
@@ -66,7 +66,7 @@ answer_ping() {
 postgres_state=waiting postmaster='' exit_code='' generation=0
 operation='' operation_pid='' operation_tag=none operation_order='' cancelled=''
 order_id='' order_verb='' order_result='' order_message=''
-postgres_generation=0 stop_asked='' stop_order='' start_after_stop='' leaving=''
+postgres_generation=0 stop_asked='' stop_order='' start_after_stop='' leaving='' left=''
 
 state() { if [[ -n $operation ]]; then printf 'busy:%s' "$operation"; else printf '%s' "$postgres_state"; fi; }
 
@@ -77,10 +77,11 @@ json_string() {
 }
 
 write_status() {
-  local order=null
+  local order=null heartbeat=0
+  [[ -n $left ]] || heartbeat=$(uptime_seconds)
   [[ -n $order_id ]] && order="{\"id\":$(json_string "$order_id"),\"verb\":$(json_string "$order_verb"),\"result\":\"$order_result\",\"message\":$(json_string "$order_message")}"
   printf '{"state":"%s","postgres":"%s","pid":%s,"exitCode":%s,"order":%s,"heartbeat":%s,"incarnation":"%s"}\n' \
-    "$(state)" "$postgres_state" "${postmaster:-null}" "${exit_code:-null}" "$order" "$(uptime_seconds)" "$incarnation" \
+    "$(state)" "$postgres_state" "${postmaster:-null}" "${exit_code:-null}" "$order" "$heartbeat" "$incarnation" \
     >"$STATUS.new" && mv -f "$STATUS.new" "$STATUS"
 }
 
@@ -395,17 +396,19 @@ main() {
     fi
     look_for_ready
   done
+  # The last word, marked as such: whoever reads it later must not take it for an entrypoint that answers.
+  left=1
   write_status
   say "leaves"
 }
 
 case ${1:-} in
-  '') main ;;
+  '' | run) main ;;
   ping) ping_main ;;
   operation)
     verb=$2
     shift 2
     "operation_$verb" "$@"
     ;;
-  *) die "takes nothing or ping, not $1" ;;
+  *) die "takes run or ping, not $1" ;;
 esac
