@@ -20,8 +20,8 @@ export interface HostFileArgs {
 }
 
 /**
- * A rendered text in force on a host. The text itself is an asset, so that a preview shows its diff line by line;
- * a dependent command, whose line carries the text's sha256, checks it, swaps it in and reloads its reader.
+ * A rendered text in force on a host. The text is copied as an asset; a dependent command, whose line carries the
+ * text's sha256, checks it, swaps it in and reloads its reader. A preview shows the text's diff at the command.
  */
 export class HostFile extends pulumi.ComponentResource {
   /** sha256 (hex) of the text. */
@@ -43,8 +43,7 @@ export class HostFile extends pulumi.ComponentResource {
         stdin: args.text,
         logging: remote.Logging.None,
       },
-      // The asset shows the same text.
-      { parent: this, dependsOn: text, hideDiffs: ["stdin"] },
+      { parent: this, dependsOn: text, ...(args.opaque === true ? { hideDiffs: ["stdin"] } : {}) },
     );
     this.registerOutputs({ sha256: this.sha256 });
   }
@@ -58,7 +57,8 @@ export class HostFile extends pulumi.ComponentResource {
         source: new pulumi.asset.StringAsset(text),
         remotePath: `${dockerHost.host.root}/${container}/conf/incoming/${fileName}`,
       },
-      { parent: this },
+      // The CLI elides an asset's text (pkg/engine/events.go, filterAsset); the command shows the same one's diff.
+      { parent: this, hideDiffs: ["source"] },
     );
   }
 }
