@@ -2,6 +2,8 @@ import { Command } from "@commander-js/extra-typings";
 import { removeImages } from "../rehearsal/build.ts";
 import { daemonVersion, stopOwnDaemon } from "../rehearsal/daemon.ts";
 import { describeOverlay } from "../rehearsal/overlay.ts";
+import { removeSharedVolumes } from "../rehearsal/seeds.ts";
+import { readWorldOverlay, siteClient, writeClient } from "../rehearsal/sql.ts";
 import { RehearsalError } from "../rehearsal/trouble.ts";
 import { down, worlds } from "../rehearsal/world.ts";
 import type { Globals } from "./rehearse/context.ts";
@@ -93,7 +95,8 @@ program
     if ((await daemonVersion()) !== undefined) {
       for (const name of await worlds()) await at.progress.step(`Removing world ${name}`, () => down(name));
       const images = await at.progress.step("Removing built images", () => removeImages());
-      process.stdout.write(`${images} images removed.\n`);
+      const volumes = await removeSharedVolumes();
+      process.stdout.write(`${images} images and ${volumes} shared volumes removed.\n`);
     }
     if (await stopOwnDaemon(at.stateDirectory)) process.stdout.write("The Docker daemon was ended.\n");
   });
@@ -134,6 +137,24 @@ program
       );
     }
     process.exitCode = await runInside(host.container, command.length === 0 ? ["bash"] : command);
+  });
+
+program
+  .command("psql")
+  .description("psql through the write VIP as the application, or at one site as superuser")
+  .argument("[where]", "name of a site, or write", "write")
+  .argument("[arguments...]", "psql's own, after --")
+  .action(async (where, psqlArguments) => {
+    const at = context();
+    const plan = await at.existing();
+    const overlay = await readWorldOverlay(plan);
+    const stack = at.loadStack();
+    const interactive = process.stdin.isTTY && process.stdout.isTTY;
+    const { container, command } =
+      where === "write"
+        ? await writeClient(plan, stack, overlay, psqlArguments, interactive)
+        : siteClient(plan, stack, where, psqlArguments, interactive);
+    process.exitCode = await runInside(container, command);
   });
 
 try {

@@ -95,6 +95,7 @@ async function buildImage(
     await docker(
       [
         "build",
+        "--force-rm",
         ...Object.entries(settings).flatMap(([key, value]) => ["--build-arg", `${key}=${value}`]),
         ...(plan.target === undefined ? [] : ["--target", plan.target]),
         "--label",

@@ -51,38 +51,40 @@ export function difference(
 }
 
 /**
- * Copies the production packages, the Node among them, unless the copy was made from the same lock file.
- * Returns false when there was nothing to do.
+ * Fills the volume with the production packages, the Node among them, unless that is done. The controller has it
+ * mounted, read-only.
  */
-export async function syncModules(packageDirectory: string, container: string): Promise<boolean> {
-  const lock = readFileSync(join(packageDirectory, "package-lock.json"), "utf8");
-  const mark = createHash("sha256").update(lock).digest("hex");
-  const stamp = `${CHECKOUT}/node_modules/.heatwave-lock`;
-  const found = await tryDocker(["exec", container, "cat", stamp]);
-  if (found.stdout === mark) return false;
-  await docker(["exec", container, "rm", "-rf", `${CHECKOUT}/node_modules`]);
-  const wanted = productionPackages(lock).filter((path) => existsSync(join(packageDirectory, path)));
-  const extras = ["node_modules/.bin", "node_modules/.package-lock.json"];
+export async function fillModules(
+  packageDirectory: string,
+  container: string,
+  volume: string,
+  image: string,
+): Promise<void> {
+  const finished = ".heatwave-complete";
+  const found = await tryDocker(["exec", container, "test", "-e", `${CHECKOUT}/node_modules/${finished}`]);
+  if (found.exitCode === 0) return;
+  const directory = join(packageDirectory, "node_modules");
+  const wanted = productionPackages(readLock(packageDirectory))
+    .map((path) => path.slice("node_modules/".length))
+    .filter((path) => existsSync(join(directory, path)));
+  const intoVolume = ["run", "--rm", "-i", "--network", "none", "--volume", `${volume}:/to`, "--entrypoint"];
   await pipeIntoDocker(
     {
       file: "tar",
       // Headers and manuals of the Node binary are a third of all bytes and read by nobody.
       args: [
-        "-C",
-        packageDirectory,
-        "--exclude=node-*/include",
-        "--exclude=node-*/share",
-        "--null",
-        "-T",
-        "-",
-        "-c",
+        ...["-C", directory, "--exclude=node-*/include", "--exclude=node-*/share", "--null", "-T", "-", "-c"],
       ],
-      input: [...wanted, ...extras].join("\0"),
+      input: [...wanted, ".bin", ".package-lock.json"].join("\0"),
     },
-    ["exec", "-i", container, "tar", "-x", "--no-same-owner", "-C", CHECKOUT],
+    [...intoVolume, "tar", image, "-x", "--no-same-owner", "-C", "/to"],
   );
-  await writeInside(container, stamp, mark);
-  return true;
+  await docker([...intoVolume, "touch", image, `/to/${finished}`]);
+}
+
+/** The text of package-lock.json, which decides what the packages volume holds. */
+export function readLock(packageDirectory: string): string {
+  return readFileSync(join(packageDirectory, "package-lock.json"), "utf8");
 }
 
 /** Folders of what `npm ci --omit=dev` would install, by a package-lock.json of version 3. */

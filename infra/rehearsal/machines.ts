@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,26 +8,43 @@ import type { HostMachine, Machine, WorldPlan } from "./plan.ts";
 import { controllerContainer, hostContainer, knownHosts, machineEnvironment, sshConfig } from "./plan.ts";
 import { RehearsalError, tail } from "./trouble.ts";
 
+/** Checksum of the arguments that a container was made with, so that an outdated one is noticed. */
+const SPEC_LABEL = "heatwave.spec";
+
 /** Seconds until a started host must answer over SSH with its Docker daemon up. */
 const READY_SECONDS = 90;
 
-/** `running`, `exited`, `paused` and so on; undefined when the container does not exist. */
-export async function stateOf(container: string): Promise<{ state: string; image: string } | undefined> {
-  const result = await tryDocker(["inspect", "--format", "{{.State.Status}} {{.Config.Image}}", container]);
+export interface Found {
+  /** `running`, `exited`, `paused` and so on. */
+  readonly state: string;
+  /** Checksum of the arguments it was made with. */
+  readonly spec: string;
+}
+
+/** What is there of a container; undefined when it does not exist. */
+export async function stateOf(container: string): Promise<Found | undefined> {
+  const format = `{{.State.Status}} {{index .Config.Labels "${SPEC_LABEL}"}}`;
+  const result = await tryDocker(["inspect", "--format", format, container]);
   if (result.exitCode !== 0) return undefined;
-  const [state, image] = result.stdout.split(" ");
-  return { state: state ?? "", image: image ?? "" };
+  const [state, spec] = result.stdout.split(" ");
+  return { state: state ?? "", spec: spec ?? "" };
 }
 
 /** The controller with its address, key and agent. It holds no state of its own: an outdated one is made again. */
-export async function ensureController(plan: WorldPlan, identity: Identity, image: string): Promise<void> {
+export async function ensureController(
+  plan: WorldPlan,
+  identity: Identity,
+  image: string,
+  modules: string,
+): Promise<void> {
   const { container } = plan.controller;
-  const found = await stateOf(container);
-  if (found !== undefined && found.image !== image) await docker(["rm", "-f", container]);
-  if (found?.image !== image) {
-    await docker(["create", ...controllerContainer(plan, image, `${WORLD_LABEL}=${plan.world}`)]);
+  const wanted = controllerContainer(plan, image, modules);
+  let found = await stateOf(container);
+  if (found !== undefined && found.spec !== specOf(wanted)) {
+    await docker(["rm", "-f", container]);
+    found = undefined;
   }
-  const running = found?.image === image && found.state === "running";
+  if (found === undefined) await create(plan, wanted);
   await give(container, "/etc/heatwave-world.d", {
     "machine.env": machineEnvironment(plan.controller, plan),
   });
@@ -34,29 +52,38 @@ export async function ensureController(plan: WorldPlan, identity: Identity, imag
     ssh_config: sshConfig(plan),
     known_hosts: knownHosts(plan, identity.hostPublicKeys),
   });
-  await startOrRefresh(plan.controller, running);
+  await startOrRefresh(plan.controller, found?.state);
 }
 
-/** A host: made, given its own address and keys, started. It does not wait for it. Returns true when it was outdated. */
+/** A host: made, given its own address and keys, started; not waited for. Returns whether it was there, and outdated. */
 export async function ensureHost(
   machine: HostMachine,
   plan: WorldPlan,
   identity: Identity,
   image: string,
-): Promise<boolean> {
+  seed: string | undefined,
+): Promise<{ readonly outdated: boolean }> {
   const { container } = machine;
+  const wanted = hostContainer(machine, plan, image, seed);
   const found = await stateOf(container);
-  if (found === undefined) {
-    await docker(["create", ...hostContainer(machine, plan, image, `${WORLD_LABEL}=${plan.world}`)]);
-  }
+  if (found === undefined) await create(plan, wanted);
   await give(container, "/etc/heatwave-world.d", {
     "machine.env": machineEnvironment(machine, plan, machine),
     authorized_keys: identity.operatorPublicKey,
     host_key: identity.hostPrivateKeys[machine.name] ?? "",
   });
   await give(container, "/etc", { "heatwave-world": `world=${plan.world}\nid=${identity.id}\n` }, 0o644);
-  await startOrRefresh(machine, found?.state === "running");
-  return found !== undefined && found.image !== image;
+  await startOrRefresh(machine, found?.state);
+  return { outdated: found !== undefined && found.spec !== specOf(wanted) };
+}
+
+async function create(plan: WorldPlan, wanted: readonly string[]): Promise<void> {
+  const labels = [`${WORLD_LABEL}=${plan.world}`, `${SPEC_LABEL}=${specOf(wanted)}`];
+  await docker(["create", ...labels.flatMap((label) => ["--label", label]), ...wanted]);
+}
+
+function specOf(wanted: readonly string[]): string {
+  return createHash("sha256").update(wanted.join("\0")).digest("hex").slice(0, 16);
 }
 
 /**
@@ -80,8 +107,10 @@ export async function awaitHost(machine: HostMachine, plan: WorldPlan): Promise<
   );
 }
 
-async function startOrRefresh(machine: Machine, running: boolean): Promise<void> {
-  if (running) await docker(["exec", machine.container, "heatwave-tailnet"]);
+async function startOrRefresh(machine: Machine, state: string | undefined): Promise<void> {
+  if (state === "paused") await docker(["unpause", machine.container]);
+  if (state === "running" || state === "paused")
+    await docker(["exec", machine.container, "heatwave-tailnet"]);
   else await docker(["start", machine.container]);
 }
 

@@ -17,19 +17,18 @@ export function generateSecret(): string {
  */
 export function generateSecrets(declared: unknown, kept: SecretTree = {}): SecretTree {
   if (typeof declared !== "object" || declared === null) return kept;
-  return Object.fromEntries(
-    Object.entries(declared as Record<string, unknown>).map(([key, value]) => {
-      const old = kept[key];
-      if (isLeaf(value)) return [key, typeof old === "string" ? old : generateSecret()];
+  const tree: SecretTree = {};
+  for (const [key, value] of Object.entries(declared as Record<string, unknown>)) {
+    const old = kept[key];
+    if (isLeaf(value)) {
+      tree[key] = typeof old === "string" ? old : generateSecret();
+    } else {
       const inner = typeof old === "object" ? old : {};
-      return [
-        key,
-        Object.fromEntries(
-          Object.keys(value as object).map((name) => [name, inner[name] ?? generateSecret()]),
-        ),
-      ];
-    }),
-  );
+      const names = Object.keys(value as object);
+      tree[key] = Object.fromEntries(names.map((name) => [name, inner[name] ?? generateSecret()]));
+    }
+  }
+  return tree;
 }
 
 /** A plain text, or Pulumi's `{secure: ...}`. */

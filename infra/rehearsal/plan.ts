@@ -149,35 +149,53 @@ export function knownHosts(plan: WorldPlan, keys: Readonly<Record<string, string
     .join("");
 }
 
-/** Arguments of `docker create` for a host: a Docker host's capabilities without `--privileged` (see docs/rehearsal.md). */
-export function hostContainer(machine: HostMachine, plan: WorldPlan, image: string, label: string): string[] {
+/** A Docker host's capabilities without `--privileged`, which some machines refuse for SYS_RESOURCE's sake. */
+export const HOST_RIGHTS: readonly string[] = [
+  ...["--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE"],
+  ...["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"],
+  ...["--security-opt", "systempaths=unconfined", "--device-cgroup-rule", "a *:* rwm"],
+  ...["--cgroupns", "host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"],
+];
+
+/**
+ * Arguments of `docker create` for a host.
+ * @param seed volume with the layers of the world's images; undefined where they are pulled
+ */
+export function hostContainer(
+  machine: HostMachine,
+  plan: WorldPlan,
+  image: string,
+  seed: string | undefined,
+): string[] {
   return [
-    ...common(machine, plan, label),
-    ...["--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE"],
-    ...["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"],
-    ...["--security-opt", "systempaths=unconfined", "--device-cgroup-rule", "a *:* rwm"],
-    ...["--cgroupns", "host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"],
+    ...common(machine, plan),
+    ...HOST_RIGHTS,
     ...["--volume", `${machine.volume}:/var/lib/docker`],
+    ...(seed === undefined ? [] : ["--volume", `${seed}:/var/lib/heatwave-seed:ro`]),
     // As on a real host: emptied by a reboot, so that no pid file outlives its process.
     ...["--tmpfs", "/run:exec,mode=755"],
     image,
   ];
 }
 
-/** Arguments of `docker create` for the controller: rights for its own interface, and nothing of the machine outside. */
-export function controllerContainer(plan: WorldPlan, image: string, label: string): string[] {
+/**
+ * Arguments of `docker create` for the controller: rights for its own interface, and nothing of the machine outside.
+ * @param modules volume with the production packages
+ */
+export function controllerContainer(plan: WorldPlan, image: string, modules: string): string[] {
   return [
-    ...common(plan.controller, plan, label),
+    ...common(plan.controller, plan),
     ...["--cap-add", "NET_ADMIN"],
     ...Object.entries(plan.volumes).flatMap(([path, volume]) => ["--volume", `${volume}:${path}`]),
+    ...["--volume", `${modules}:/heatwave/node_modules:ro`],
     ...["--tmpfs", "/run:mode=755"],
     image,
   ];
 }
 
-function common(machine: Machine, plan: WorldPlan, label: string): string[] {
+function common(machine: Machine, plan: WorldPlan): string[] {
   return [
-    ...["--name", machine.container, "--hostname", machine.name, "--label", label, "--init"],
+    ...["--name", machine.container, "--hostname", machine.name, "--init"],
     ...["--network", plan.network, "--ip", machine.underlay],
   ];
 }

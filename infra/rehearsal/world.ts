@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Overlay } from "../config/overlay.ts";
 import type { StackConfig } from "../config/schema.ts";
 import { ensureImages } from "./build.ts";
-import { syncCheckout, syncModules, writeInside } from "./checkout.ts";
+import { fillModules, readLock, syncCheckout, writeInside } from "./checkout.ts";
 import { docker, labelled, pipeIntoDocker, rows, tryDocker, WORLD_LABEL } from "./docker.ts";
 import { ensureIdentity } from "./identity.ts";
 import { awaitHost, ensureController, ensureHost } from "./machines.ts";
@@ -11,6 +11,7 @@ import type { HostMachine, StackSpec, WorldPlan } from "./plan.ts";
 import { planWorld } from "./plan.ts";
 import type { Progress } from "./progress.ts";
 import { STAND_INS } from "./recipes.ts";
+import { ensureSharedVolume, ensureSeed } from "./seeds.ts";
 import { RehearsalError } from "./trouble.ts";
 
 export interface UpOptions {
@@ -66,8 +67,13 @@ export async function up(options: UpOptions): Promise<World> {
     earlier: identity.overlay,
   });
   await ensureMirror(plan, images["registry"] ?? "");
+  const hostImage = images["host"] ?? "";
+  const seed = options.registry
+    ? undefined
+    : await progress.step("Images for the hosts", () => ensureSeed(Object.values(standIns), hostImage));
+  const modules = await ensureSharedVolume("modules", [readLock(packageDirectory)]);
   const controller = progress.step("Controller: network, agent, checkout, packages", async (status) => {
-    await ensureController(plan, identity, images["controller"] ?? "");
+    await ensureController(plan, identity, images["controller"] ?? "", modules);
     await writeInside(
       plan.controller.container,
       "/etc/heatwave/overlay.json",
@@ -80,14 +86,14 @@ export async function up(options: UpOptions): Promise<World> {
       identity.checkout,
     );
     status(`${sent} files sent, ${removed} removed; packages`);
-    await syncModules(packageDirectory, plan.controller.container);
+    await fillModules(packageDirectory, plan.controller.container, modules, images["controller"] ?? "");
   });
   const hosts = plan.hosts.map((machine) =>
     progress.step(`Host ${machine.name} (${machine.tailnet})`, async (status) => {
-      const outdated = await ensureHost(machine, plan, identity, images["host"] ?? "");
+      const { outdated } = await ensureHost(machine, plan, identity, hostImage, seed);
       if (outdated)
-        progress.note(`Host ${machine.name} was made from an older image; bin/rehearse down renews it.`);
-      status("images");
+        progress.note(`Host ${machine.name} was made from older images; bin/rehearse down renews it.`);
+      status("Docker");
       await ensureInnerDocker(machine);
       if (options.registry) await pullOriginals(machine, options.stack);
       else await loadImages(machine, Object.values(standIns));
