@@ -10,6 +10,7 @@ export class DefaultProviders {
   readonly #config: Readonly<Record<string, string>>;
   readonly #secretKeys: ReadonlySet<string>;
   readonly #register: (goal: Goal) => Promise<Resource>;
+  readonly #disabled: ReadonlySet<string>;
   readonly #made = new Map<string, Promise<string>>();
 
   constructor(
@@ -20,11 +21,19 @@ export class DefaultProviders {
     this.#config = config;
     this.#secretKeys = new Set(secretKeys);
     this.#register = register;
+    this.#disabled = new Set(
+      JSON.parse(config["pulumi:disable-default-providers"] ?? "[]") as readonly string[],
+    );
   }
 
   /** The provider's reference `<urn>::<id>`; it is registered on the first call. */
   reference(packageName: string, version: string, url: string): Promise<string> {
     if (url !== "") throw unknownFeature(`plugin download URLs (package ${packageName})`);
+    if (this.#disabled.has(packageName) || this.#disabled.has("*")) {
+      throw new Error(
+        `the default provider of package ${packageName} is disabled (pulumi:disable-default-providers); give the resource an explicit provider`,
+      );
+    }
     const key = `${packageName} ${version}`;
     let made = this.#made.get(key);
     if (made === undefined) {

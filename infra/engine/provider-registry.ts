@@ -2,7 +2,7 @@ import { EngineError } from "./engine-error.ts";
 import { detailedDiff } from "./compare.ts";
 import type { DiffResult, Provider, ProviderPackage } from "./providers/provider.ts";
 import type { Resource } from "./resource.ts";
-import { formatReference, isProviderType, packageOf, parseReference } from "./urn.ts";
+import { formatReference, isProviderType, packageOf, parseReference, parseUrn } from "./urn.ts";
 import { equal, hasUnknown, withoutSecrets } from "./value-tools.ts";
 import type { ValueMap } from "./values.ts";
 import { Unknown } from "./values.ts";
@@ -47,7 +47,7 @@ export class ProviderRegistry {
       if (equal(existing.inputs, inputs)) return;
       this.#retired.push(existing);
     }
-    const packageName = packageOf(urn.split("::")[2] ?? "");
+    const packageName = packageOf(parseUrn(urn).type);
     this.#entries.set(reference, { packageName, inputs, configured: undefined });
   }
 

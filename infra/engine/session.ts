@@ -74,7 +74,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   return {
     project,
     stack: options.stack,
-    config: open === undefined ? { values: {}, secretKeys: [] } : configOf(file, project.name, open),
+    config: open === undefined ? { values: {}, secretKeys: [] } : configOf(file, project, open),
     backend,
     checkpoint,
     text,

@@ -16,10 +16,12 @@ export interface Project {
   readonly nodeArguments: readonly string[];
   /** `backend.url`, when Pulumi.yaml names one. */
   readonly backendUrl: string | undefined;
+  /** Values of `config` in Pulumi.yaml, which the stack file overrules. */
+  readonly config: Readonly<Record<string, Yaml>>;
 }
 
 /** Keys of Pulumi.yaml that change what an engine does and that this one does not act on. */
-const UNKNOWN_PROJECT_KEYS = ["config", "stackConfigDir", "plugins", "options", "packages"];
+const UNKNOWN_PROJECT_KEYS = ["stackConfigDir", "plugins", "options", "packages"];
 
 type Yaml = null | boolean | number | string | readonly Yaml[] | { readonly [key: string]: Yaml };
 
@@ -66,7 +68,20 @@ export function readProject(from: string): Project {
     ...entryOf(file, yaml["main"]),
     nodeArguments: typeof nodeargs === "string" ? splitArguments(nodeargs) : [],
     backendUrl: typeof backend === "string" ? backend : undefined,
+    config: projectConfig(file, yaml["config"]),
   };
+}
+
+/** A key's value: `value`, `default`, or the plain value itself (shorthand). A mere declaration of a type has none. */
+function projectConfig(file: string, config: Yaml | undefined): Readonly<Record<string, Yaml>> {
+  if (config === undefined || config === null) return {};
+  if (!isRecord(config)) throw new Error(`${file}: config: expected a mapping`);
+  return Object.fromEntries(
+    Object.entries(config).flatMap(([key, declared]) => {
+      const value = isRecord(declared) ? (declared["value"] ?? declared["default"]) : declared;
+      return value === undefined ? [] : [[key, value]];
+    }),
+  );
 }
 
 function entryOf(file: string, main: Yaml | undefined): Pick<Project, "programDirectory" | "entry"> {
@@ -126,11 +141,11 @@ export const hasSecureLeaves = (file: StackFile): boolean =>
 /**
  * The configuration for the program; `open` decrypts one secure leaf. Keys without a namespace get the project's.
  */
-export function configOf(file: StackFile, project: string, open: (ciphertext: string) => string): Config {
+export function configOf(file: StackFile, project: Project, open: (ciphertext: string) => string): Config {
   const values: Record<string, string> = {};
   const secretKeys: string[] = [];
-  for (const [name, value] of Object.entries(file.config)) {
-    const key = normalKey(name, project);
+  for (const [name, value] of [...Object.entries(project.config), ...Object.entries(file.config)]) {
+    const key = normalKey(name, project.name);
     const opened = openLeaves(value, open);
     values[key] =
       typeof opened === "object" && opened !== null ? JSON.stringify(opened) : String(opened ?? "");
