@@ -8,9 +8,10 @@ import { RehearsalError } from "../rehearsal/trouble.ts";
 import { down, worlds } from "../rehearsal/world.ts";
 import type { Globals } from "./rehearse/context.ts";
 import { Context } from "./rehearse/context.ts";
-import { runInside } from "./rehearse/inside.ts";
+import { insideHasControl, runInside } from "./rehearse/inside.ts";
 import { printStatus } from "./rehearse/print.ts";
 import { statusOf } from "./rehearse/status.ts";
+import { tellStory } from "./rehearse/story.ts";
 import { explain } from "./rehearse/terminal.ts";
 
 const program = new Command("bin/rehearse")
@@ -39,6 +40,8 @@ Examples:
 
 Your own network, tailnet, SSH agent and secrets are not used: all of it happens inside the world.`,
   );
+
+program.action(() => tellStory(context()));
 
 const context = () => new Context(program.opts() satisfies Globals);
 
@@ -118,7 +121,7 @@ program
   .argument("<command...>")
   .action(async (command) => {
     const { controller } = await context().existing();
-    process.exitCode = await runInside(controller.container, command, ["-w", "/heatwave"]);
+    process.exitCode = await runInside(controller.container, command, { exec: ["-w", "/heatwave"] });
   });
 
 program
@@ -156,6 +159,13 @@ program
         : siteClient(plan, stack, where, psqlArguments, interactive);
     process.exitCode = await runInside(container, command);
   });
+
+// Docker's clients that we started get the terminal's Ctrl-C as well, and everything is looked at first the next time.
+process.on("SIGINT", () => {
+  if (insideHasControl()) return;
+  process.stderr.write("\nInterrupted. Run the same command again to go on, or: bin/rehearse down\n");
+  process.exit(130);
+});
 
 try {
   await program.parseAsync();

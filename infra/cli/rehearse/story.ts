@@ -1,0 +1,139 @@
+import pc from "picocolors";
+import { findRowEverywhere, writeRow } from "../../rehearsal/evidence.ts";
+import { describeOverlay } from "../../rehearsal/overlay.ts";
+import { writePath } from "../../rehearsal/sql.ts";
+import { RehearsalError } from "../../rehearsal/trouble.ts";
+import { withVariation } from "../../rehearsal/variation.ts";
+import type { World } from "../../rehearsal/world.ts";
+import type { Context } from "./context.ts";
+import { runInside } from "./inside.ts";
+import { seconds } from "./terminal.ts";
+
+interface Phase {
+  readonly phase: string;
+  readonly milliseconds: number;
+}
+
+/**
+ * The whole story of a stack, from nothing to a row on every site and two previews. Each part can be run again: what is
+ * there is kept. Throws at the first part that does not hold.
+ */
+export async function tellStory(at: Context): Promise<void> {
+  const json = at.globals.json === true;
+  const say = (line = "") => (json ? process.stderr : process.stdout).write(`${line}\n`);
+  const phases: Phase[] = [];
+  const part = async <T>(title: string, work: () => Promise<T>): Promise<T> => {
+    say();
+    say(pc.bold(`${phases.length + 1}. ${title}`));
+    const started = performance.now();
+    const result = await work();
+    phases.push({ phase: title, milliseconds: performance.now() - started });
+    return result;
+  };
+  const { stack } = at.globals;
+  const config = at.loadStack();
+  const engine = (world: World, verb: string, ...options: string[]) =>
+    runInside(world.plan.controller.container, ["bin/engine", verb, "--stack", stack, ...options], {
+      exec: ["-w", "/heatwave"],
+      stdoutToStderr: json,
+    });
+
+  say(
+    `Rehearsing Pulumi.${stack}.yaml, unmodified: ${config.sites.map((site) => site.name).join(", ")} in world "${at.world}".`,
+  );
+  const world = await part("The sealed world", async () => {
+    const made = await at.up();
+    say("The overlay, which is all that differs from the stack file:");
+    for (const line of describeOverlay(made.overlay)) say(`  ${line}`);
+    return made;
+  });
+
+  await part("The stack comes up", async () => {
+    demand(await engine(world, "up", "--yes"), "The stack did not come up", at);
+  });
+
+  const path = writePath(config);
+  const row = await part("A row through the write VIP", async () => {
+    const from = `a container on network ${config.network.name} of ${path.routerHost}`;
+    const written = await at.progress.step(
+      `Writing as ${path.role} from ${from} to ${path.routerContainer}:${path.port}`,
+      () => writeRow(world.plan, config, world.overlay),
+    );
+    say(`Committed, and read back over a second connection: row ${written.id}, "${written.note}".`);
+    return written;
+  });
+
+  const sites = await part("Every site has it", async () => {
+    const found = await at.progress.step("Asking each site", () =>
+      findRowEverywhere(world.plan, config, row),
+    );
+    for (const site of found) say(`  ${site.site.padEnd(14)}${site.role.padEnd(9)} row ${row.id} is there`);
+    return found;
+  });
+
+  await part("A second preview, nothing changed", async () => {
+    const code = await engine(world, "preview", "--expect-no-changes");
+    if (code === 7) {
+      throw new RehearsalError(
+        "The preview after up is not clean",
+        "something that was just applied would be changed again; the preview above names it",
+        `bin/rehearse${at.suffix()} exec -- bin/engine preview --diff --stack ${stack}`,
+      );
+    }
+    demand(code, "The second preview failed", at);
+  });
+
+  const change = await part("A preview of one changed HAProxy setting", () =>
+    withVariation(world.plan, stack, async (directory, change) => {
+      say(`In a copy of the stack file, thrown away after: ${change.key} ${change.before} → ${change.after}`);
+      demand(
+        await engine(world, "preview", "--diff", "--cwd", directory),
+        "The preview of the change failed",
+        at,
+      );
+      return change;
+    }),
+  );
+
+  if (json) {
+    process.stdout.write(
+      `${JSON.stringify({ world: at.world, stack, row, sites, change, phases }, null, 2)}\n`,
+    );
+    return;
+  }
+  say();
+  say(pc.bold("Times"));
+  for (const { phase, milliseconds } of phases)
+    say(`  ${phase.padEnd(46)}${seconds(milliseconds).padStart(12)}`);
+  say(
+    `  ${"in all".padEnd(46)}${seconds(phases.reduce((sum, phase) => sum + phase.milliseconds, 0)).padStart(12)}`,
+  );
+  say();
+  say(lookAround(at, config.sites[0]?.name ?? "SITE", config.routers[0]?.host ?? "HOST"));
+}
+
+function demand(exitCode: number, what: string, at: Context): void {
+  if (exitCode === 0) return;
+  throw new RehearsalError(
+    what,
+    `the engine ended with exit code ${exitCode}; its own words are above`,
+    `run bin/rehearse${at.suffix()} again: what is done is kept; or begin anew: bin/rehearse${at.suffix()} down`,
+  );
+}
+
+function lookAround(at: Context, site: string, host: string): string {
+  const rehearse = `bin/rehearse${at.suffix()}`;
+  const stack = at.globals.stack;
+  return [
+    pc.bold("Look around"),
+    `  ${rehearse} status                                   machines and containers`,
+    `  ${rehearse} psql write                               SQL through the write VIP`,
+    `  ${rehearse} psql ${site} -- -c 'table pg_stat_replication'`,
+    `  ${rehearse} exec -- ssh ${host}                         a host, as the operator gets it`,
+    `  ${rehearse} exec -- bin/engine preview --diff -s ${stack}`,
+    "",
+    pc.bold("Remove it"),
+    `  ${rehearse} down                                     the world; built images stay for the next one`,
+    `  ${rehearse} prune                                    images and the Docker daemon that was started, too`,
+  ].join("\n");
+}
