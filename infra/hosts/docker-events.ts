@@ -78,7 +78,8 @@ export class ContainerEvents {
           const id = idOf(line);
           if (id !== undefined) this.#emitter.emit(id);
         })
-        .on("close", ended);
+        .on("close", ended)
+        .on("error", ended);
     } catch (error) {
       this.#stream = undefined;
       throw error;

@@ -1,6 +1,6 @@
 import { formatPath } from "../../property-path.ts";
 import type { PathElement } from "../../property-path.ts";
-import { equal, isList, isMap, unwrap } from "../../value-tools.ts";
+import { isList, isMap, unwrap } from "../../value-tools.ts";
 import { Unknown } from "../../values.ts";
 import type { Value, ValueMap } from "../../values.ts";
 import type { DiffKind, DiffResult, PropertyDiff } from "../provider.ts";
@@ -25,31 +25,70 @@ interface Change {
  */
 export function diffInputs(request: DiffRequest): Omit<DiffResult, "deleteBeforeReplace"> {
   const { fields, oldInputs, oldOutputs, news } = request;
+  const changed = Object.entries(fields).flatMap(([key, field]) => {
+    if (field.outputOnly === true) return [];
+    const before = present(key in oldOutputs ? oldOutputs[key] : oldInputs[key]);
+    const after = present(news[key]);
+    const changes = compare([key], field, before, after);
+    return changes.length === 0 ? [] : [{ key, field, changes, forces: forces(field, before, after) }];
+  });
+  // Once anything forces a replacement, every change of a replacing property counts as one.
+  const replacing = changed.some(({ forces: one }) => one);
   const detailed: Record<string, PropertyDiff> = {};
   const replaces: string[] = [];
-  for (const [key, field] of Object.entries(fields)) {
-    if (field.outputOnly === true) continue;
-    const before = key in oldOutputs ? oldOutputs[key] : oldInputs[key];
-    const changes = compare([key], field, before, news[key]);
-    if (changes.length === 0) continue;
-    const inputDiff = !equal(oldInputs[key], news[key]);
+  for (const { key, field, changes } of changed) {
+    const replaced = replacing && field.replace === true;
+    if (replaced) replaces.push(key);
     for (const { path, kind } of changes) {
-      const full: DiffKind = field.replace === true ? `${kind}-replace` : kind;
-      detailed[formatPath(path)] = { kind: full, inputDiff };
+      // The bridge compares states, so it never says that inputs differ.
+      detailed[formatPath(path)] = { kind: replaced ? REPLACE_KINDS[kind] : kind, inputDiff: false };
     }
-    if (field.replace === true) replaces.push(key);
   }
-  return { changes: Object.keys(detailed).length > 0, replaces, detailed };
+  return { changes: changed.length > 0, replaces, detailed };
+}
+
+const REPLACE_KINDS = {
+  add: "add-replace",
+  delete: "delete-replace",
+  update: "update-replace",
+} as const satisfies Record<Change["kind"], DiffKind>;
+
+function present(value: Value | undefined): Value | undefined {
+  return value === undefined || value === null ? undefined : unwrap(value);
+}
+
+/** Whether a change of this property makes a new resource by itself. */
+function forces(field: Field, before: Value | undefined, after: Value | undefined): boolean {
+  if (field.replace !== true) return false;
+  const { elementReplaces } = field;
+  if (elementReplaces === undefined || after instanceof Unknown) return true;
+  if (count(before) !== count(after)) return true;
+  const item = field.item;
+  if (item === undefined || !isList(before) || !isList(after)) return false;
+  const [old, wanted] = [before, after].map((list) => new Set(list.map((value) => canonical(item, value))));
+  const touched = [
+    ...before.filter((value) => wanted?.has(canonical(item, value)) !== true),
+    ...after.filter((value) => old?.has(canonical(item, value)) !== true),
+  ];
+  return touched.some((value) => elementReplaces(value));
+}
+
+/** The number of blocks: a single one counts as a list of one. */
+function count(value: Value | undefined): number {
+  return value === undefined ? 0 : isList(value) ? value.length : 1;
+}
+
+function isEmpty(value: Value | undefined): boolean {
+  if (value === undefined || value === null) return true;
+  return isList(value) ? value.length === 0 : isMap(value) && Object.keys(value).length === 0;
 }
 
 function compare(
   path: readonly PathElement[],
   field: Field,
-  oldValue: Value | undefined,
-  newValue: Value | undefined,
+  before: Value | undefined,
+  after: Value | undefined,
 ): readonly Change[] {
-  const before = oldValue === undefined || oldValue === null ? undefined : unwrap(oldValue);
-  const after = newValue === undefined || newValue === null ? undefined : unwrap(newValue);
   if (after instanceof Unknown) return [{ path, kind: before === undefined ? "add" : "update" }];
   if (after === undefined && field.computed === true) return [];
   if (field.emptyIsUnset === true && (after === undefined || after === "")) return [];
@@ -57,25 +96,35 @@ function compare(
     return [];
   }
   if (canonical(field, before) === canonical(field, after)) return [];
-  if (before === undefined) return [{ path, kind: "add" }];
-  if (after === undefined) return [{ path, kind: "delete" }];
+  if (isEmpty(before)) return [{ path, kind: "add" }];
+  if (field.type === "map" && isMap(before)) {
+    const wanted = isMap(after) ? after : {};
+    return compareKeys(path, () => field.item, before, wanted);
+  }
+  if (isEmpty(after)) return [{ path, kind: field.default === undefined ? "delete" : "update" }];
   if (field.type === "set" && isList(before) && isList(after)) return compareSets(path, field, before, after);
   if (field.type === "list" && isList(before) && isList(after)) {
     const longest = Math.max(before.length, after.length);
     return Array.from({ length: longest }, (_, index) => index).flatMap((index) =>
-      compare([...path, index], field.item ?? field, before[index], after[index]),
+      compare([...path, index], field.item ?? field, present(before[index]), present(after[index])),
     );
   }
-  if (isMap(before) && isMap(after)) {
-    const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
-    return keys
-      .filter((key) => !key.startsWith("__"))
-      .flatMap((key) => {
-        const inner = field.type === "object" ? field.fields?.[key] : field.item;
-        return inner === undefined ? [] : compare([...path, key], inner, before[key], after[key]);
-      });
-  }
+  if (isMap(before) && isMap(after)) return compareKeys(path, (key) => field.fields?.[key], before, after);
   return [{ path, kind: "update" }];
+}
+
+function compareKeys(
+  path: readonly PathElement[],
+  fieldOf: (key: string) => Field | undefined,
+  before: ValueMap,
+  after: ValueMap,
+): readonly Change[] {
+  const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
+  return keys.flatMap((key) => {
+    const field = fieldOf(key);
+    if (key.startsWith("__") || field === undefined) return [];
+    return compare([...path, key], field, present(before[key]), present(after[key]));
+  });
 }
 
 /** Elements that only the old set has go by their old place, those only the new has by their new one. */

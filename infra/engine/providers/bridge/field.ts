@@ -21,6 +21,11 @@ export interface Field {
   readonly blank?: Value;
   /** A change makes a new resource. */
   readonly replace?: boolean;
+  /**
+   * For a collection that replaces: which of its elements replace when they come, go or change while their number
+   * stays. Terraform's rule is that the block's own flag counts for the number only. @default all
+   */
+  readonly elementReplaces?: (element: Value) => boolean;
   /** Writing "" says nothing. */
   readonly emptyIsUnset?: boolean;
   readonly pattern?: RegExp;

@@ -73,14 +73,36 @@ export function inputsFromOutputs(fields: Fields, oldInputs: ValueMap, outputs: 
     const found = outputs[key];
     const old = oldInputs[key];
     if (old !== undefined) {
-      const same = canonical(field, old) === canonical(field, found);
-      if (same) inputs[key] = old;
-      else if (found !== undefined && found !== null) inputs[key] = marked(field, found);
+      const value = merged(field, old, found);
+      if (value !== undefined) inputs[key] = value;
     } else if (importing && found !== undefined && found !== null) {
       if (canonical(field, found) !== canonical(field, undefined)) inputs[key] = marked(field, found);
     }
   }
   return { ...inputs, __defaults: isList(defaults) ? defaults : [] };
+}
+
+/** The old input where reality agrees with it; otherwise reality, without what nobody had written. */
+function merged(field: Field, old: Value, found: Value | undefined): Value | undefined {
+  if (found === undefined || found === null)
+    return canonical(field, old) === canonical(field, found) ? old : undefined;
+  if (canonical(field, old) === canonical(field, found) || field.same?.(found, old) === true) return old;
+  if (field.type === "object" && isMap(old) && isMap(found)) {
+    const kept = Object.entries(old).flatMap(([key, value]): [string, Value][] => {
+      const inner = field.fields?.[key];
+      const now = inner === undefined ? value : merged(inner, value, found[key]);
+      return now === undefined ? [] : [[key, now]];
+    });
+    return Object.fromEntries(kept);
+  }
+  const { item } = field;
+  if (field.type === "list" && isList(old) && isList(found) && item !== undefined) {
+    return found.map((element, index) => {
+      const before = old[index];
+      return before === undefined ? marked(item, element) : (merged(item, before, element) ?? element);
+    });
+  }
+  return marked(field, found);
 }
 
 /** Objects as inputs have them: without empty properties, with an empty `__defaults`. */

@@ -66,7 +66,7 @@ export function readOutputs(recorded: ValueMap, inspected: Inspected): ValueMap 
     ...(filled(recorded["ulimits"]) ? { ulimits: ulimitsOutput(inspected) } : {}),
     privileged: host.Privileged ?? false,
     ...(filled(recorded["devices"]) ? { devices: devicesOutput(recorded["devices"], inspected) } : {}),
-    deviceCgroupRules: host.DeviceCgroupRules ?? [],
+    deviceCgroupRules: listOrNull(host.DeviceCgroupRules),
     deviceReadBps: rates(host.BlkioDeviceReadBps),
     deviceReadIops: rates(host.BlkioDeviceReadIOps),
     deviceWriteBps: rates(host.BlkioDeviceWriteBps),

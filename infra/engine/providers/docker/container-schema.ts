@@ -79,7 +79,7 @@ const DEVICE_REQUEST = object({
   capabilities: setOf(text(), { blank: [] }),
   count: integer({ blank: 0 }),
   deviceIds: setOf(text(), { blank: [] }),
-  driver: text({ blank: "" }),
+  driver: text({ default: "cdi" }),
   options: mapOf(text()),
 });
 
@@ -93,8 +93,8 @@ const HEALTHCHECK = object(
     startInterval: duration,
     retries: integer({ blank: 0, minimum: 0 }),
   },
-  // Since 5.2.0; before, a change was recorded and never reached the container.
-  { ...replace, computed: true },
+  // Adding or removing one replaces; a change inside is recorded and never reaches the container.
+  { ...replace, computed: true, elementReplaces: () => false },
 );
 
 const NETWORK_DATA = object({
@@ -123,7 +123,7 @@ export const CONTAINER_FIELDS: Fields = {
   cpuShares: integer({ blank: 0, minimum: 0 }),
   cpus: text({ ...replace, pattern: /^\d*\.?\d+$/ }),
   destroyGraceSeconds: integer(),
-  deviceCgroupRules: setOf(text(), { ...replace, blank: [] }),
+  deviceCgroupRules: setOf(text(), replace),
   deviceReadBps: rate,
   deviceReadIops: rate,
   deviceRequests: setOf(DEVICE_REQUEST, { ...replace, blank: [] }),
@@ -165,7 +165,7 @@ export const CONTAINER_FIELDS: Fields = {
   memory: integer({ blank: 0, minimum: 0 }),
   memoryReservation: integer({ blank: 0, minimum: 0 }),
   memorySwap: integer({ blank: 0, minimum: -1 }),
-  mounts: setOf(MOUNT, { ...replace, blank: [] }),
+  mounts: setOf(MOUNT, { ...replace, blank: [], elementReplaces: mountReplaces }),
   mustRun: flag({ default: true }),
   name: text({ ...replace }),
   networkDatas: listOf(NETWORK_DATA, { outputOnly: true, blank: [] }),
@@ -207,6 +207,17 @@ export const CONTAINER_FIELDS: Fields = {
   waitTimeout: integer({ default: 60 }),
   workingDir: text({ ...replace, emptyIsUnset: true, blank: "" }),
 };
+
+/**
+ * With as many mounts as before, another source, target or mode is only recorded, as in the real provider: the
+ * container keeps its old mounts until something else replaces it.
+ */
+function mountReplaces(mount: Value): boolean {
+  if (!isMap(mount)) return false;
+  const volume = mount["volumeOptions"];
+  const subpath = isMap(volume) ? (volume["subpath"] ?? "") : "";
+  return subpath !== "" || isMap(mount["tmpfsOptions"]);
+}
 
 /**
  * The daemon reports ports in its own order and chooses those left to it, so each recorded port looks for its

@@ -2,7 +2,7 @@ import { DockerHost } from "../../../hosts/docker.ts";
 import type { ValueMap } from "../../values.ts";
 import { checkInputs } from "../bridge/check.ts";
 import { diffInputs } from "../bridge/diff.ts";
-import { inputsFromOutputs, previewOutputs, updatedOutputs } from "../bridge/outputs.ts";
+import { inputsFromOutputs, previewOutputs, updatedOutputs, withoutMarks } from "../bridge/outputs.ts";
 import type { CallContext, DiffResult, Provider } from "../provider.ts";
 import type { DockerConfig } from "./config.ts";
 import { container } from "./container.ts";
@@ -69,7 +69,8 @@ export class DockerProvider implements Provider {
   ): Promise<DiffResult> {
     const handler = handlerOf(context.type);
     const result = diffInputs({ fields: handler.fields, oldInputs, oldOutputs, news });
-    return Promise.resolve({ ...result, deleteBeforeReplace: oldGoesFirst(handler, oldInputs, news) });
+    const deleteBeforeReplace = result.replaces.length > 0 && oldGoesFirst(handler, oldInputs, news);
+    return Promise.resolve({ ...result, deleteBeforeReplace });
   }
 
   previewCreate(context: CallContext, inputs: ValueMap): Promise<ValueMap> {
@@ -92,7 +93,7 @@ export class DockerProvider implements Provider {
 
   async read(context: CallContext, id: string, inputs: ValueMap, outputs: ValueMap) {
     const handler = handlerOf(context.type);
-    const found = await handler.read(this.#site(), context, id, { ...inputs, ...outputs });
+    const found = await handler.read(this.#site(), context, id, withoutMarks({ ...inputs, ...outputs }));
     if (found === undefined) return undefined;
     return { ...found, inputs: inputsFromOutputs(handler.fields, inputs, found.outputs) };
   }
