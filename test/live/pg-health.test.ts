@@ -109,11 +109,11 @@ describe.skipIf(missing)("pg-health and the entrypoint with PostgreSQL 18", { ti
   it("founds once every site answers, and the others join when the role can log in", async () => {
     const heard: string[] = [];
     const ends = [dal, chi].map((site) =>
-      site.command(["found", "--timeout", "60"], (text) => heard.push(`${site.plan.name}: ${text}`)),
+      site.command(["found", "--timeout", "60"], (line) => heard.push(`${site.plan.name}: ${line}`)),
     );
     await until(
       "the founder waits for ams-03",
-      () => heard.join(""),
+      () => heard.join("\n"),
       (text) => /dal-01: waiting: no answer from ams-03/.test(text),
     );
     expect(dal.has("volume/18")).toBe(true);
@@ -137,7 +137,7 @@ describe.skipIf(missing)("pg-health and the entrypoint with PostgreSQL 18", { ti
     await expectWord(dal, 503, "login");
     await until(
       "chi-02 waits for the role",
-      () => heard.join(""),
+      () => heard.join("\n"),
       (text) => /chi-02: waiting: basebackup failed/.test(text),
     );
 
@@ -150,7 +150,7 @@ describe.skipIf(missing)("pg-health and the entrypoint with PostgreSQL 18", { ti
       expect(end.stdout).toMatch(new RegExp(`system identifier ${systemId}, role standby\n$`));
     }
     expect((JSON.parse(readFileSync(chi.grantFile, "utf8")) as Grant).state).toBe("none");
-    expect(heard.join("")).not.toContain(SECRETS.replication);
+    expect(heard.join("\n")).not.toContain(SECRETS.replication);
   });
 
   it("streams by slot and place, and answers by role", async () => {

@@ -3,6 +3,7 @@ import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { PgHealthConfig } from "../../components/pg-health/sidecar/config.ts";
 import type { EntrypointStatus } from "../../components/pg-health/sidecar/entrypoint.ts";
@@ -209,7 +210,7 @@ export class PgSite {
     command: string,
     args: readonly string[],
     env: NodeJS.ProcessEnv,
-    heard: (text: string) => void,
+    heard: (line: string) => void,
   ): Promise<CommandEnd> {
     const child = this.#spawn(command, args, env);
     const end = { stdout: "", stderr: "" };
@@ -217,9 +218,10 @@ export class PgSite {
       child[name]?.setEncoding("utf8");
       child[name]?.on("data", (text: string) => {
         end[name] += text;
-        heard(text);
       });
     }
+    // Line by line: two lines may come in one piece.
+    if (child.stdout !== null) createInterface({ input: child.stdout }).on("line", heard);
     return new Promise((resolve) => child.on("close", (code) => resolve({ code, ...end })));
   }
 
@@ -229,7 +231,7 @@ export class PgSite {
   }
 
   /** What `docker exec … node /opt/heatwave/pg-health.mjs …` runs. */
-  command(args: readonly string[], heard: (text: string) => void = () => undefined): Promise<CommandEnd> {
+  command(args: readonly string[], heard: (line: string) => void = () => undefined): Promise<CommandEnd> {
     return this.#run(process.execPath, [this.#bundle, ...args], this.#healthEnvironment(), heard);
   }
 
