@@ -96,11 +96,10 @@ function compare(
     return [];
   }
   if (canonical(field, before) === canonical(field, after)) return [];
-  if (isEmpty(before)) return [{ path, kind: "add" }];
   if (field.type === "map" && isMap(before)) {
-    const wanted = isMap(after) ? after : {};
-    return compareKeys(path, () => field.item, before, wanted);
+    return compareKeys(path, () => field.item, before, isMap(after) ? after : {});
   }
+  if (isEmpty(before)) return [{ path, kind: "add" }];
   if (isEmpty(after)) return [{ path, kind: field.default === undefined ? "delete" : "update" }];
   if (field.type === "set" && isList(before) && isList(after)) return compareSets(path, field, before, after);
   if (field.type === "list" && isList(before) && isList(after)) {
@@ -134,6 +133,7 @@ function compareSets(
   before: readonly Value[],
   after: readonly Value[],
 ): readonly Change[] {
+  if (before.length === 1 && after.length === 1) return [{ path, kind: "update" }];
   const item = field.item ?? field;
   const oldKeys = before.map((value) => canonical(item, value));
   const newKeys = after.map((value) => canonical(item, value));

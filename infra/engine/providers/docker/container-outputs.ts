@@ -5,18 +5,12 @@ import { mountsOutput } from "./container-mounts.ts";
 import { CONTAINER_FIELDS } from "./container-schema.ts";
 import { formatCpus, formatDuration } from "./go-values.ts";
 import type { Inspected, InspectedPorts } from "./inspected.ts";
+import { TIMEOUTS, TIMEOUTS_KEY } from "./timeouts.ts";
 
 const MEBIBYTE = 1024 * 1024;
 
 /** What the bridge keeps beside a container's outputs; without it the real provider fails on our state. */
-const META = JSON.stringify({
-  "e2bfb730-ecaa-11e6-8f88-34363bc7c4c0": {
-    create: 1_200_000_000_000,
-    delete: 1_200_000_000_000,
-    update: 1_200_000_000_000,
-  },
-  schema_version: "2",
-});
+const META = JSON.stringify({ [TIMEOUTS_KEY]: TIMEOUTS, schema_version: "2" });
 
 /** Outputs right after a create: what was written, completed by what the daemon made of it. */
 export function createdOutputs(inputs: ValueMap, inspected: Inspected): ValueMap {

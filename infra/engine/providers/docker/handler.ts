@@ -15,7 +15,7 @@ export interface ResourceHandler {
   readonly fields: Fields;
   /** The property that gets a generated name. */
   readonly nameProperty?: string;
-  /** True: the old one must go first; "named": when it has an explicit name, which two cannot share. */
+  /** True: the old one must go first; "named": unless its name is a generated one. */
   readonly deleteBeforeReplace: boolean | "named";
   create(site: DockerSite, context: CallContext, inputs: ValueMap): Promise<ResourceState>;
   /** undefined = gone. */

@@ -8,7 +8,10 @@ import { outputsFromInputs, updatedOutputs } from "../bridge/outputs.ts";
 import type { CallContext } from "../provider.ts";
 import { readFlag, readText } from "../read-value.ts";
 import type { DockerSite, ResourceHandler } from "./handler.ts";
+import { TIMEOUTS, TIMEOUTS_KEY } from "./timeouts.ts";
 import { parseImageReference } from "./image-reference.ts";
+
+const TIMEOUTS_META = JSON.stringify({ [TIMEOUTS_KEY]: TIMEOUTS });
 
 interface Image {
   readonly Id: string;
@@ -17,7 +20,7 @@ interface Image {
 
 const FIELDS: Fields = {
   name: text({ required: true, replace: true }),
-  platform: text({ replace: true, blank: "" }),
+  platform: text({ replace: true }),
   build: object(
     {},
     {
@@ -26,7 +29,7 @@ const FIELDS: Fields = {
   ),
   forceRemove: flag(),
   keepLocally: flag(),
-  pullTriggers: setOf(text(), { replace: true, blank: [] }),
+  pullTriggers: setOf(text(), { replace: true }),
   triggers: mapOf(text(), { replace: true }),
   imageId: text({ outputOnly: true }),
   repoDigest: text({ outputOnly: true }),
@@ -103,7 +106,7 @@ function outputs(known: ValueMap, name: string, image: Image): ValueMap {
   const digests = image.RepoDigests ?? [];
   const wanted = name.replace(/@.*$/, "").replace(/:[\w.-]+$/, "");
   const repoDigest = digests.find((digest) => digest.startsWith(`${wanted}@`)) ?? digests[0] ?? "";
-  return { ...known, __meta: "{}", id: image.Id + name, imageId: image.Id, repoDigest };
+  return { ...known, __meta: TIMEOUTS_META, id: image.Id + name, imageId: image.Id, repoDigest };
 }
 
 /** `docker:index/remoteImage:RemoteImage` */

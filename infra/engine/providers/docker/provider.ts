@@ -10,6 +10,7 @@ import type { DockerSite, ResourceHandler } from "./handler.ts";
 import { remoteImage } from "./image.ts";
 import { getNetwork, network } from "./network.ts";
 import { RegistryLogins } from "./registry-logins.ts";
+import { DEFAULT_TIMEOUT_SECONDS } from "./timeouts.ts";
 import { volume } from "./volume.ts";
 
 const HANDLERS: Readonly<Record<string, ResourceHandler>> = {
@@ -69,7 +70,7 @@ export class DockerProvider implements Provider {
   ): Promise<DiffResult> {
     const handler = handlerOf(context.type);
     const result = diffInputs({ fields: handler.fields, oldInputs, oldOutputs, news });
-    const deleteBeforeReplace = result.replaces.length > 0 && oldGoesFirst(handler, oldInputs, news);
+    const deleteBeforeReplace = result.replaces.length > 0 && oldGoesFirst(handler, news);
     return Promise.resolve({ ...result, deleteBeforeReplace });
   }
 
@@ -88,7 +89,7 @@ export class DockerProvider implements Provider {
   }
 
   async create(context: CallContext, inputs: ValueMap) {
-    return handlerOf(context.type).create(this.#site(), context, inputs);
+    return inTime(context, (limited) => handlerOf(context.type).create(this.#site(), limited, inputs));
   }
 
   async read(context: CallContext, id: string, inputs: ValueMap, outputs: ValueMap) {
@@ -105,11 +106,13 @@ export class DockerProvider implements Provider {
     oldOutputs: ValueMap,
     news: ValueMap,
   ): Promise<ValueMap> {
-    return handlerOf(context.type).update(this.#site(), context, id, oldOutputs, news);
+    const handler = handlerOf(context.type);
+    return inTime(context, (limited) => handler.update(this.#site(), limited, id, oldOutputs, news));
   }
 
   async delete(context: CallContext, id: string, inputs: ValueMap, outputs: ValueMap): Promise<void> {
-    await handlerOf(context.type).delete(this.#site(), context, id, { ...inputs, ...outputs });
+    const handler = handlerOf(context.type);
+    await inTime(context, (limited) => handler.delete(this.#site(), limited, id, { ...inputs, ...outputs }));
   }
 
   async invoke(token: string, args: ValueMap): Promise<ValueMap> {
@@ -135,10 +138,35 @@ export class DockerProvider implements Provider {
   }
 }
 
+/**
+ * Gives a step its time limit. What it began on the daemon may still happen after.
+ * @throws Error when the time is over
+ */
+async function inTime<Result>(
+  context: CallContext,
+  step: (limited: CallContext) => Promise<Result>,
+): Promise<Result> {
+  const seconds = context.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
+  const limit = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      const error = new Error(`not finished after ${seconds} s; customTimeouts gives it more`);
+      limit.abort(error);
+      reject(error);
+    }, seconds * 1000);
+  });
+  try {
+    const signal = AbortSignal.any([context.signal, limit.signal]);
+    return await Promise.race([step({ ...context, signal }), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Two resources cannot share an explicit name; a generated one is new each time. */
-function oldGoesFirst(handler: ResourceHandler, oldInputs: ValueMap, news: ValueMap): boolean {
+function oldGoesFirst(handler: ResourceHandler, news: ValueMap): boolean {
   if (handler.deleteBeforeReplace !== "named") return handler.deleteBeforeReplace;
   const generated = news["__defaults"];
-  if (Array.isArray(generated) && generated.includes("name")) return false;
-  return news["name"] === oldInputs["name"];
+  return !(Array.isArray(generated) && generated.includes("name"));
 }
