@@ -1,4 +1,4 @@
-import * as docker from "@pulumi/docker";
+import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { Secrets } from "../../infra/config/schema.ts";
 import type { Site, Topology } from "../../infra/topology/model.ts";

@@ -12,14 +12,21 @@ export interface Recorded {
  * Runs a program against mocks and returns what it registered, in no particular order. One process records one
  * program: the Pulumi runtime keeps its monitor in module state (vitest runs each file in a process of its own).
  */
-export async function record(program: () => Promise<unknown> | unknown, options?: { readonly preview?: boolean }): Promise<Recorded[]> {
+export async function record(
+  program: () => unknown,
+  options?: { readonly preview?: boolean },
+): Promise<Recorded[]> {
   const recorded: Recorded[] = [];
   await pulumi.runtime.setMocks(
     {
-      newResource: ({ type, name, inputs, provider, id }) => {
-        recorded.push({ type, name, inputs: inputs as Record<string, unknown>, provider });
-        const outputs = type === "command:remote:Command" ? { ...inputs, stdout: "system identifier 7000", stderr: "" } : inputs;
-        return { id: id ?? `${name}-id`, state: outputs as Record<string, unknown> };
+      newResource: ({ type, name, inputs: given, provider, id }) => {
+        const inputs = given as Record<string, unknown>;
+        recorded.push({ type, name, inputs, provider });
+        const outputs =
+          type === "command:remote:Command"
+            ? { ...inputs, stdout: "system identifier 7000", stderr: "" }
+            : inputs;
+        return { id: id ?? `${name}-id`, state: outputs };
       },
       call: ({ token }) => {
         throw new Error(`the program invoked ${token}`);
