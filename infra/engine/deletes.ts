@@ -99,6 +99,8 @@ export async function deleteOne(
     replaceKeys: [],
     detailedDiff: undefined,
     hidden: isHidden(resource) || operation.startsWith("discard"),
+    // What an earlier run left to be deleted is no part of anything that this one announces.
+    part: operation === "delete-replaced" && (keepAs !== undefined || run.journal.isSuperseded(resource)),
   };
   const throughProvider = needsProvider(resource, goingUrns);
   await run.step(step, async () => {

@@ -34,6 +34,8 @@ export interface Step {
   readonly detailedDiff: Readonly<Record<string, PropertyDiff>> | undefined;
   /** Default providers and the like: done, but neither shown nor counted. */
   readonly hidden: boolean;
+  /** True for the halves of a replacement that is announced as a whole; they are not counted. */
+  readonly part: boolean;
 }
 
 export type EngineEvent =

@@ -14,6 +14,7 @@ export class Journal {
   readonly #old: Map<string, Resource>;
   readonly #pending: Set<PendingOperation>;
   readonly #renames = new Map<string, string>();
+  readonly #superseded = new Set<Resource>();
   #writing: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
@@ -94,9 +95,15 @@ export class Journal {
   ): Promise<void> {
     const key = this.#keyOf(old);
     if (key !== undefined) this.#old.set(key, condemned);
+    this.#superseded.add(condemned);
     this.#done.set(resource.urn, resource);
     if (operation !== undefined) this.#pending.delete(operation);
     await this.flush();
+  }
+
+  /** True for the old half of a replacement made in this run. */
+  isSuperseded(resource: Resource): boolean {
+    return this.#superseded.has(resource);
   }
 
   /** The old resources that no registration has taken over. */

@@ -14,12 +14,13 @@ import type {
 import empty from "google-protobuf/google/protobuf/empty_pb.js";
 
 import { hashAssets } from "./assets.ts";
-import { AbortedError, EngineError } from "./engine-error.ts";
+import { EngineError } from "./engine-error.ts";
 import type { Severity } from "./events.ts";
 import { goalOf } from "./goal.ts";
 import { invoke } from "./invoke.ts";
 import { readExternal } from "./read-external.ts";
 import type { Registrar } from "./registrar.ts";
+import type { Resource } from "./resource.ts";
 import type { Run } from "./run.ts";
 import { STACK_TYPE } from "./urn.ts";
 import type { ValueMap } from "./values.ts";
@@ -27,7 +28,7 @@ import { decodeStruct, encodeStruct } from "./wire.ts";
 
 const { RegisterResourceResponse, ReadResourceResponse, DeploymentInfo, SupportsFeatureResponse } =
   resourcePb;
-const { ResourceMonitorFeature: Feature } = resourcePb;
+const { ResourceMonitorFeature: Feature, Result } = resourcePb;
 
 /** What the program may use; the SDK itself refuses the rest with a clear message. */
 const FEATURES = [
@@ -138,11 +139,11 @@ export class Monitor {
     return {
       log: this.#handle((request: LogRequest) => {
         const severity = SEVERITIES[request.getSeverity()] ?? "info";
-        // A program whose registrations were cut off says so many times over; the cause is reported already.
-        if (severity === "error" && !this.#run.stopped) this.#programErrors += 1;
-        if (!(severity === "error" && this.#run.stopped)) {
+        // A program whose registrations failed says so many times over; the cause has been told already.
+        const isEcho = severity === "error" && this.#run.failed;
+        if (severity === "error" && !isEcho) this.#programErrors += 1;
+        if (!isEcho)
           this.#run.diagnose(severity, request.getMessage(), request.getUrn(), request.getEphemeral());
-        }
         return Promise.resolve(new empty.Empty());
       }),
       setRootResource: this.#handle((request: SetRootResourceRequest) => {
@@ -158,12 +159,28 @@ export class Monitor {
   }
 
   async #register(request: RegisterResourceRequest): Promise<InstanceType<typeof RegisterResourceResponse>> {
-    const resource = await this.#registrar.register(goalOf(request));
     const response = new RegisterResourceResponse();
+    const resource = await this.#registered(request);
+    if (resource === undefined) {
+      response.setResult(Result.FAIL);
+      return response;
+    }
     response.setUrn(resource.urn);
     response.setId(resource.id);
     response.setObject(encodeStruct(resource.custom ? resource.outputs : {}));
     return response;
+  }
+
+  /** A preview goes on past a resource that is not valid, so that the reader sees every one; an update does not. */
+  async #registered(request: RegisterResourceRequest): Promise<Resource | undefined> {
+    try {
+      return await this.#registrar.register(goalOf(request));
+    } catch (error) {
+      const mayGoOn = this.#run.options.preview && request.getSupportsresultreporting();
+      if (!mayGoOn || !(error instanceof EngineError)) throw error;
+      this.#run.complain(error.message);
+      return undefined;
+    }
   }
 
   async #setOutputs(request: RegisterResourceOutputsRequest): Promise<InstanceType<typeof empty.Empty>> {
@@ -189,7 +206,7 @@ export class Monitor {
       const work = handler(call.request).then(
         (answer) => reply(null, answer),
         (error: unknown) => {
-          if (!(error instanceof AbortedError)) this.#run.fail(error);
+          this.#run.fail(error);
           reply({ code: grpc.status.UNAVAILABLE, details: "the run was stopped" });
         },
       );

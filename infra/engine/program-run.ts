@@ -52,7 +52,8 @@ export async function runProgram(run: Run, session: Session, options: ProgramRun
     await monitor.drain();
     if (run.stopped) return;
     if (code !== 0 || !monitor.shutdownSignalled) {
-      run.fail(monitor.programErrors > 0 && code === REPORTED ? undefined : exitMessage(code));
+      const isTold = run.failed || (monitor.programErrors > 0 && code === REPORTED);
+      run.fail(isTold ? undefined : exitMessage(code));
       return;
     }
     await deleteAll(run, run.journal.remaining());

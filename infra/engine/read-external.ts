@@ -51,6 +51,7 @@ export async function readExternal(
     replaceKeys: [],
     detailedDiff: undefined,
     hidden: false,
+    part: false,
   };
   const after = await run.step(step, async () => {
     const found = await calls.read(run, provider, { ...wanted, inputs: {}, outputs: properties });

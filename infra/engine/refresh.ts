@@ -37,6 +37,7 @@ async function refreshOne(run: Run, resource: Resource, gone: Set<string>): Prom
     replaceKeys: [],
     detailedDiff: undefined,
     hidden: false,
+    part: false,
   };
   await run.work(async () => {
     const start = performance.now();

@@ -175,7 +175,11 @@ export class Registrar {
     deletedAheadKeys: readonly string[] | undefined,
   ): Promise<Resource> {
     if (old === undefined) return this.#apply("create", resource, undefined, provider);
-    if (old.external) return this.#apply("create-replacement", resource, old, provider);
+    if (old.external) {
+      // It was only looked up before: what takes its place is new, and the other is not ours to delete.
+      const replace = this.#step("replace", resource, old, { replaceKeys: ["id"] });
+      return this.#within(replace, () => this.#apply("create-replacement", resource, old, provider));
+    }
     if (deletedAheadKeys !== undefined) {
       this.#replaced.add(resource.urn);
       const replace = this.#step("replace", resource, old, { replaceKeys: deletedAheadKeys });
@@ -300,6 +304,7 @@ export class Registrar {
       replaceKeys: decision.replaceKeys ?? [],
       detailedDiff: decision.detailedDiff,
       hidden: isHidden(resource),
+      part: operation === "create-replacement",
     };
   }
 

@@ -119,9 +119,7 @@ export class Run {
   }
 
   announce(step: Step): void {
-    if (!step.hidden && step.operation !== "create-replacement" && step.operation !== "delete-replaced") {
-      this.count(step.operation);
-    }
+    if (!step.hidden && !step.part) this.count(step.operation);
     this.emit({ kind: "step", step, planning: this.options.preview });
   }
 

@@ -42,8 +42,7 @@ export class PreviewDigest {
 
 function isShown(step: Step): boolean {
   if (step.type === STACK_TYPE) return true;
-  if (step.hidden || step.operation === "same" || step.operation === "read") return false;
-  return step.operation !== "create-replacement" && step.operation !== "delete-replaced";
+  return !step.hidden && !step.part && step.operation !== "same" && step.operation !== "read";
 }
 
 function previewStep(step: Step): JsonMap {
@@ -137,7 +136,6 @@ function bodiesOf(event: EngineEvent): readonly JsonMap[] {
 }
 
 function metadata(step: Step): JsonMap {
-  const isPart = step.operation === "create-replacement" || step.operation === "delete-replaced";
   return {
     op: step.operation,
     urn: step.urn,
@@ -147,7 +145,7 @@ function metadata(step: Step): JsonMap {
     ...(step.replaceKeys.length === 0 ? {} : { keys: step.replaceKeys }),
     ...(step.changedKeys.length === 0 ? {} : { diffs: step.changedKeys }),
     detailedDiff: detailedEventJson(step),
-    ...(isPart ? {} : { logical: true }),
+    ...(step.part ? {} : { logical: true }),
     provider: step.provider,
   };
 }
@@ -187,6 +185,5 @@ function stateJson(resource: Resource | undefined): JsonMap | null {
 
 /** Programs may log with terminal colours. */
 export function withoutColor(text: string): string {
-   
   return text.replaceAll(/\u001b\[[0-9;]*m/g, "");
 }

@@ -57,6 +57,7 @@ const ORDER: readonly Operation[] = [
   "delete",
   "read",
   "discard",
+  "delete-replaced",
   "remove-pending-replace",
 ];
 

@@ -20,11 +20,9 @@ export class PreviewTree {
   add(event: EngineEvent): void {
     if (event.kind !== "done" && event.kind !== "failed") return;
     const { step } = event;
-    // The parts of a replacement stand for themselves only where no whole was announced.
-    const isPart = step.operation === "create-replacement" || step.operation === "delete-replaced";
-    if (step.hidden || (isPart && this.#steps.has(step.urn))) return;
-    if (isPart && step.operation === "delete-replaced") return;
-    this.#steps.set(step.urn, step);
+    if (step.hidden || (step.part && event.kind === "done")) return;
+    // What an earlier run left to be deleted shares its URN with what took its place.
+    this.#steps.set(step.operation === "delete-replaced" ? `${step.urn}#old` : step.urn, step);
   }
 
   lines(options: DiffOptions & { readonly withDiff: boolean }): readonly string[] {
@@ -33,7 +31,7 @@ export class PreviewTree {
 
   #roots(): readonly Row[] {
     const rows = new Map<string, Row>();
-    for (const step of this.#steps.values()) rows.set(step.urn, { step, children: [] });
+    for (const [key, step] of this.#steps) rows.set(key, { step, children: [] });
     const roots: Row[] = [];
     for (const row of rows.values()) {
       const parent = (row.step.after ?? row.step.before)?.parent ?? "";
