@@ -139,8 +139,9 @@ export function masterArguments(
     ...(isolated ? option("IdentityFile", "none") : []),
     ...(target.agentSocket === undefined ? [] : option("IdentityAgent", target.agentSocket)),
     ...option("LogLevel", "ERROR"),
+    // No session of its own: it goes to the background as soon as it has logged in.
+    ...["-f", "-N"],
     ...destination(target),
-    "true",
   ];
 }
 

@@ -1,5 +1,5 @@
 import { execa } from "execa";
-import { readdir } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { constants } from "node:os";
 import { join, resolve } from "node:path";
 
@@ -41,6 +41,10 @@ export async function runLocal(run: LocalRun): Promise<ValueMap> {
   const [program = "/bin/sh", ...args] = given.length > 0 ? given : ["/bin/sh", "-c"];
   const stdin = readText(inputs, "stdin") ?? "";
   const mask = new SecretMask(inputs);
+  if (!(await isFolder(dir))) {
+    const failure = `chdir ${dir}: no such file or directory`;
+    throwIfFailed({ failure, stdout: "", stderr: "", output: "" }, command, mask);
+  }
   const child = execa(program, [...args, command], {
     cwd: dir,
     env: { ...declaredEnvironment(inputs), ...previousOutput(inputs, run.oldOutputs) },
@@ -70,6 +74,14 @@ export async function runLocal(run: LocalRun): Promise<ValueMap> {
   const finished = { failure, stdout, stderr, output };
   throwIfFailed(finished, command, mask);
   return { ...outputsOfRun(inputs, finished), ...(await collected(inputs, dir)) };
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 function failureOf(

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 
 import { detailedDiff } from "../../compare.ts";
 import { equal } from "../../value-tools.ts";
-import { Unknown } from "../../values.ts";
+import { Secret, Unknown } from "../../values.ts";
 import type { Value, ValueMap } from "../../values.ts";
 import type {
   CallContext,
@@ -32,7 +32,10 @@ export class CommandProvider implements Provider {
     return Promise.resolve(checkCommandInputs(context.type, news));
   }
 
-  /** Any change is an update; a changed trigger is a new resource, even if `update` is set. */
+  /**
+   * Any change is an update. Adding or taking away `triggers` replaces; that a changed trigger does too is the
+   * SDK's `replaceOnChanges: ["triggers[*]"]`, which the engine applies.
+   */
   diff(
     _context: CallContext,
     _id: string,
@@ -40,17 +43,19 @@ export class CommandProvider implements Provider {
     _oldOutputs: ValueMap,
     news: ValueMap,
   ): Promise<DiffResult> {
-    const detailed = Object.entries(detailedDiff(oldInputs, news)).map(([path, difference]) => {
-      const replaces = /^triggers\b/.test(path);
-      const kind: DiffKind = replaces ? replaceKind(difference.kind) : difference.kind;
-      return [path, { ...difference, kind } satisfies PropertyDiff] as const;
-    });
-    const replaces = detailed.some(([, { kind }]) => kind.endsWith("-replace")) ? ["triggers"] : [];
+    const detailed: Record<string, PropertyDiff> = {};
+    for (const [path, { kind }] of Object.entries(detailedDiff(oldInputs, news))) {
+      const [key = path] = /^\w+/.exec(path) ?? [];
+      // What differs inside a secret is nobody's to read.
+      if (isSecret(oldInputs[key]) && isSecret(news[key]))
+        detailed[key] = { kind: "update", inputDiff: false };
+      else detailed[path] = { kind: path === "triggers" ? replaceKind(kind) : kind, inputDiff: false };
+    }
     return Promise.resolve({
-      changes: detailed.length > 0,
-      replaces,
+      changes: Object.keys(detailed).length > 0,
+      replaces: detailed["triggers"] === undefined ? [] : ["triggers"],
       deleteBeforeReplace: false,
-      detailed: Object.fromEntries(detailed),
+      detailed,
     });
   }
 
@@ -152,6 +157,8 @@ export class CommandProvider implements Provider {
 function contextOf({ programDirectory, timeoutSeconds, signal, status }: CallContext) {
   return { programDirectory, timeoutSeconds, signal, status };
 }
+
+const isSecret = (value: Value | undefined): boolean => value instanceof Secret;
 
 function replaceKind(kind: DiffKind): DiffKind {
   return kind === "add" ? "add-replace" : kind === "delete" ? "delete-replace" : "update-replace";
