@@ -298,12 +298,13 @@ export class PgSite {
     return [pid, ...children.split(" ").filter(Boolean).map(Number)];
   }
 
-  /** What `docker kill -9` does: everything in the container is gone at once. */
+  /** What `docker kill -9` does: everything in the container is gone at once, and nothing of it is tidied up. */
   killContainer(): Promise<void> {
     const { entrypoint } = this;
     if (entrypoint?.pid === undefined) return Promise.resolve();
     const gone = new Promise<void>((resolve) => entrypoint.once("close", () => resolve()));
-    for (const pid of [...descendants(entrypoint.pid), entrypoint.pid]) kill(pid, "SIGKILL");
+    // Parents first: a postmaster that sees a child die would restart its others.
+    for (const pid of [entrypoint.pid, ...descendants(entrypoint.pid)]) kill(pid, "SIGKILL");
     this.entrypoint = undefined;
     return gone;
   }
@@ -350,5 +351,5 @@ function descendants(pid: number): readonly number[] {
   } catch {
     // It ended meanwhile.
   }
-  return children.flatMap((child) => [...descendants(child), child]);
+  return children.flatMap((child) => [child, ...descendants(child)]);
 }

@@ -128,9 +128,14 @@ export class Entrypoint {
     const deadline = AbortSignal.timeout(timeoutMs);
     // Watch first, write then: no answer can fall between the two.
     const changes = this.#changes(deadline);
+    const before = await this.look();
+    if (!before.answers) throw new OrderError(`${verb}: ${before.why}`, "refused");
+    const { incarnation } = before.status;
     await this.#write(`${[id, verb, ...args].join(" ")}\n`);
     for await (const _ of changes) {
       const facts = await this.look();
+      if (facts.answers && facts.status.incarnation !== incarnation)
+        throw new OrderError(`${verb}: the entrypoint started anew on the way`, "silent");
       const report = facts.answers ? facts.status.order : null;
       if (report?.id !== id || report.result === "running") continue;
       if (report.result === "done") return report;

@@ -173,6 +173,7 @@ type Work = Exclude<FoundingPlan, { do: "refuse" } | { do: "wait" } | { do: "not
 class Founding {
   readonly #tools: FoundingTools;
   readonly #deadline: number;
+  readonly #said = new Set<string>();
   #lastWord = "";
   systemId: string | undefined;
 
@@ -185,10 +186,11 @@ class Founding {
     return Math.max(0, Math.round(this.#deadline - performance.now()));
   }
 
-  /** A line per change of the reason to wait, not per look. */
+  /** A line per reason to wait, not per look. */
   #sayOnce(line: string): void {
-    if (line === this.#lastWord) return;
     this.#lastWord = line;
+    if (this.#said.has(line)) return;
+    this.#said.add(line);
     this.#tools.say(line);
   }
 

@@ -9,6 +9,7 @@
  *
  * Exit codes: 0 done, 2 wrong usage or configuration, 3 timed out, 4 refused, 5 failed, 6 no running pg-health answers.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { pino } from "pino";
 import { checkConfig, checkSecrets, ConfigError, readJson } from "./config.ts";
@@ -75,6 +76,22 @@ async function ask(route: keyof ControlRoutes, body: unknown, limitMs: number): 
   return codeOf(end);
 }
 
+/** Founds, and waits for a pg-health that is still starting or was restarted on the way: founding again is harmless. */
+async function found(timeout: number): Promise<number> {
+  const deadline = performance.now() + timeout * 1000;
+  for (let first = true; ; first = false) {
+    const left = deadline - performance.now();
+    try {
+      // The brain keeps the founding's time; this limit is for one that hangs.
+      return await ask("POST /found", { timeout: Math.max(1, left / 1000) }, Math.max(1000, left) + 30_000);
+    } catch (error) {
+      if (!(error instanceof ControlUnreachable) || left <= 0) throw error;
+      if (first) print(`waiting: no running pg-health answers yet (${error.message})`);
+      await delay(Math.min(250, left));
+    }
+  }
+}
+
 async function main(args: readonly string[]): Promise<number | undefined> {
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -97,8 +114,7 @@ async function main(args: readonly string[]): Promise<number | undefined> {
     case "order":
       return ask("POST /order", { verb: rest[0], mode: rest[1] ?? "fast" }, 130_000);
     case "found":
-      // The founding keeps its own time; this is for a brain that died on the way.
-      return ask("POST /found", { timeout }, timeout * 1000 + 30_000);
+      return found(timeout);
     default:
       throw new TypeError(`unknown command ${command}`);
   }

@@ -88,7 +88,7 @@ export class Sidecar {
     });
     this.#brain.start();
     this.#pooler?.start();
-    this.#log.info({ site: this.#settings.site, host, port }, "pg-health serves");
+    this.#log.info({ host, port }, "pg-health serves");
   }
 
   /** Stops listening and looking. PostgreSQL stays as it is. */

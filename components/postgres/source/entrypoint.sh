@@ -66,7 +66,7 @@ answer_ping() {
 postgres_state=waiting postmaster='' exit_code='' generation=0
 operation='' operation_pid='' operation_tag=none operation_order='' cancelled=''
 order_id='' order_verb='' order_result='' order_message=''
-postgres_generation=0 stop_asked='' stop_order='' start_after_stop='' leaving='' left=''
+postgres_generation=0 stop_asked='' stop_order='' start_after_stop='' leaving=''
 
 state() { if [[ -n $operation ]]; then printf 'busy:%s' "$operation"; else printf '%s' "$postgres_state"; fi; }
 
@@ -78,7 +78,8 @@ json_string() {
 
 write_status() {
   local order=null heartbeat=0
-  [[ -n $left ]] || heartbeat=$(uptime_seconds)
+  # The last words are marked: who reads them must neither take this for an entrypoint that answers nor order a start.
+  if [[ -z $leaving || -n $operation ]] || alive; then heartbeat=$(uptime_seconds); fi
   [[ -n $order_id ]] && order="{\"id\":$(json_string "$order_id"),\"verb\":$(json_string "$order_verb"),\"result\":\"$order_result\",\"message\":$(json_string "$order_message")}"
   printf '{"state":"%s","postgres":"%s","pid":%s,"exitCode":%s,"order":%s,"heartbeat":%s,"incarnation":"%s"}\n' \
     "$(state)" "$postgres_state" "${postmaster:-null}" "${exit_code:-null}" "$order" "$heartbeat" "$incarnation" \
@@ -369,10 +370,14 @@ leave() {
 main() {
   mkdir -p -- "$RUN/sql" "${PGDATA%/*}" || die "cannot make $RUN/sql and ${PGDATA%/*}: are they owned by $(id -u):$(id -g)?"
   # Held by this process and, through inheritance, by PostgreSQL down to its last backend. Whoever gets it knows that
-  # nothing on this host uses the data any more, so a postmaster.pid that is still there is stale (after kill -9).
+  # nothing on this host uses the data any more, so a postmaster.pid that is still there is stale (after kill -9). So
+  # are the sockets' lock files: they hold a process id of another container, which some process here may have now.
   exec 9>"$PGDATA.lock"
   flock -w "${HEATWAVE_LOCK_SECONDS:-30}" 9 || die "$PGDATA.lock is held: another entrypoint or its PostgreSQL is alive"
-  rm -f -- "$ORDERS" "$RUN"/ping.* "$RUN"/*.new "$PGDATA/postmaster.pid"
+  rm -f -- "$ORDERS" "$RUN"/ping.* "$RUN"/*.new "$PGDATA/postmaster.pid" "$RUN"/sql/.s.PGSQL.*
+  [[ -z ${HEATWAVE_PRIVATE_SOCKET:-} ]] && rm -f -- /var/run/postgresql/.s.PGSQL.*
+  # Included by postgresql.conf; a missing one would be logged by every process at every reload.
+  [[ -e $RUN/follow.conf ]] || printf '# Written by pg-health when this instance follows another.\n' >"$RUN/follow.conf"
   mkfifo -m 0600 "$ORDERS" || die "cannot make $ORDERS"
   # Opened for reading and writing, so that it never sees an end of file.
   exec 3<>"$ORDERS"
@@ -396,8 +401,6 @@ main() {
     fi
     look_for_ready
   done
-  # The last word, marked as such: whoever reads it later must not take it for an entrypoint that answers.
-  left=1
   write_status
   say "leaves"
 }

@@ -6,7 +6,7 @@ import type { Readable } from "node:stream";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Entrypoint } from "../../../components/pg-health/sidecar/entrypoint.ts";
 import type { EntrypointStatus, OrderReport } from "../../../components/pg-health/sidecar/entrypoint.ts";
 
@@ -117,12 +117,24 @@ describe("Entrypoint.order", () => {
   });
 
   it("does not wait for a FIFO that nobody reads", async () => {
+    report(null);
     execFileSync("mkfifo", [`${directory}/orders`]);
     await expect(new Entrypoint(directory).order("start", ["primary"], 5000)).rejects.toThrow(
       "the entrypoint takes no orders (ENXIO)",
     );
     rmSync(`${directory}/orders`);
     await expect(new Entrypoint(directory).order("start", ["primary"], 5000)).rejects.toThrow("ENOENT");
+  });
+
+  it("gives an order up when the entrypoint starts anew on the way", async () => {
+    const heard = await muscle(["running"]);
+    const order = new Entrypoint(directory).order("start", ["primary"], 60_000);
+    await vi.waitFor(() => expect(heard).toHaveLength(1));
+    report(null, { incarnation: "2.2" });
+    await expect(order).rejects.toMatchObject({
+      result: "silent",
+      message: "start: the entrypoint started anew on the way",
+    });
   });
 
   it("lets no argument break out of its line", async () => {
