@@ -96,6 +96,13 @@ program
   .addOption(cwd())
   .action((options) => start(cancel(asCommon(options))));
 
+// A reader that has seen enough (`| head`) must not end a run halfway.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+}
+
 try {
   await program.parseAsync();
   process.exitCode = exitCode;

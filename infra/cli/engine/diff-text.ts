@@ -142,6 +142,8 @@ function textOf(value: Value, options: DiffOptions): string | undefined {
 }
 
 function lineDiff(before: string, after: string, paint: Paint): readonly string[] {
+  if (before === "") return linesOf(after).map((line) => paint.green(`  +${line}`));
+  if (after === "") return linesOf(before).map((line) => paint.red(`  -${line}`));
   const patch = structuredPatch("", "", before, after, undefined, undefined, { context: CONTEXT_LINES });
   return patch.hunks.flatMap((hunk) => [
     paint.cyan(`  @@ -${hunk.oldStart},${hunk.oldLines} +${hunk.newStart},${hunk.newLines} @@`),
@@ -152,6 +154,8 @@ function lineDiff(before: string, after: string, paint: Paint): readonly string[
     }),
   ]);
 }
+
+const linesOf = (text: string): readonly string[] => text.replace(/\n$/, "").split("\n");
 
 /** A value as one or more lines; secrets masked unless asked for. */
 export function renderValue(value: Value, options: DiffOptions): readonly string[] {

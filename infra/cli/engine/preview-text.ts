@@ -81,6 +81,9 @@ function rowLines(
 
 function operationNote(step: Step, { paint }: DiffOptions): string {
   if (step.operation === "same" || step.operation === "create") return "";
+  if (step.before?.retainOnDelete === true && step.operation === "delete") {
+    return ` ${paint.yellow("leaves the state, stays where it is (retainOnDelete)")}`;
+  }
   const reasons =
     step.operation === "replace" && step.replaceKeys.length > 0 ? `: ${step.replaceKeys.join(", ")}` : "";
   return ` ${colored(step.operation, `${step.operation}${reasons}`, paint)}`;
