@@ -80,7 +80,7 @@ async function ask(route: keyof ControlRoutes, body: unknown, limitMs: number): 
 async function found(timeout: number): Promise<number> {
   const deadline = performance.now() + timeout * 1000;
   for (let first = true; ; first = false) {
-    const left = deadline - performance.now();
+    const left = Math.round(deadline - performance.now());
     try {
       // The brain keeps the founding's time; this limit is for one that hangs.
       return await ask("POST /found", { timeout: Math.max(1, left / 1000) }, Math.max(1000, left) + 30_000);

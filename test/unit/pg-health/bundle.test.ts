@@ -67,6 +67,9 @@ describe("bundleSidecar", () => {
     });
     expect(run(["found", "--timeout", "soon"])).toMatchObject({ code: 2 });
     expect(run(["found", "--tiemout", "5"])).toMatchObject({ code: 2 });
+    const started = performance.now();
+    expect(run(["found", "--timeout", "0.7"], { HEATWAVE_CONTROL: directory })).toMatchObject({ code: 6 });
+    expect(performance.now() - started).toBeGreaterThan(650);
     expect(run(["ping"], { HEATWAVE_CONTROL: directory })).toMatchObject({
       code: 6,
       stderr: expect.stringContaining("ENOENT") as string,
