@@ -19,7 +19,11 @@ const program = new Command("bin/rehearse")
     "Rehearse a stack: disposable Docker hosts get its names and tailnet addresses in a sealed world, and its stack\n" +
       "file runs there unmodified. Without a verb: the whole story, from nothing to a written row and clean previews.",
   )
-  .option("-s, --stack <name>", "stack file to rehearse, Pulumi.<name>.yaml", "production")
+  .option("-s, --stack <name>", "stack file to rehearse, Pulumi.<name>.yaml (default: production)")
+  .option(
+    "--config-file <path>",
+    "a stack file in another folder, relative to the project's, named Pulumi.<name>.yaml",
+  )
   .option("--world <name>", "name of the world (default: the stack's name)")
   .option("--stand-ins", "build images from Debian packages even where a registry is reachable")
   .option("--json", "machine-readable output on stdout")
@@ -41,7 +45,17 @@ Examples:
 Your own network, tailnet, SSH agent and secrets are not used: all of it happens inside the world.`,
   );
 
-program.action(() => tellStory(context()));
+program.allowExcessArguments().action(async () => {
+  const [verb] = program.args;
+  if (verb !== undefined) {
+    throw new RehearsalError(
+      `There is no verb "${verb}"`,
+      `the verbs are: ${program.commands.map((command) => command.name()).join(", ")}; or none, for the whole story`,
+      "bin/rehearse --help",
+    );
+  }
+  await tellStory(context());
+});
 
 const context = () => new Context(program.opts() satisfies Globals);
 
@@ -63,7 +77,7 @@ program
     );
     for (const line of describeOverlay(overlay)) process.stdout.write(`  ${line}\n`);
     process.stdout.write(
-      `\nNext:\n  bin/rehearse${at.suffix()} exec -- bin/engine preview --stack ${at.globals.stack}\n` +
+      `\nNext:\n  bin/rehearse${at.suffix()} exec -- bin/engine preview --stack ${at.stack}\n` +
         `  bin/rehearse${at.suffix()} status\n  bin/rehearse${at.suffix()} down\n`,
     );
   });

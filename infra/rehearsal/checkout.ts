@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { existsSync, lstatSync, readFileSync, readdirSync, readlinkSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { execa } from "execa";
 import { docker, pipeIntoDocker, tryDocker } from "./docker.ts";
 
@@ -13,25 +13,33 @@ const LEFT_OUT = new Set(["node_modules", ".git", ".heatwave"]);
 /**
  * Brings the controller's copy of the checkout up to date: tracked files and new ones that are not ignored. Only what
  * changed outside since the last copy is sent, so what a rehearsal wrote into its copy (a flipped stack file) stays.
- * Returns the number of files sent and removed, and the checksums to remember.
+ * @param stackFile the stack file, which stands in the copy's root wherever it stands outside
  */
 export async function syncCheckout(
   packageDirectory: string,
+  stackFile: string,
   container: string,
   earlier: Readonly<Record<string, string>>,
-): Promise<{ sent: number; removed: number }> {
+): Promise<{ readonly sent: number; readonly removed: number }> {
+  const name = basename(stackFile);
+  const elsewhere = dirname(stackFile) !== packageDirectory;
   const present = await checksums(packageDirectory);
+  if (elsewhere) present[name] = checksum(stackFile);
   const { send, remove } = difference(earlier, present);
   if (remove.length > 0) {
     await docker(["exec", "-i", "-w", CHECKOUT, container, "xargs", "-0", "rm", "-f", "--"], {
       input: remove.join("\0"),
     });
   }
-  if (send.length > 0) {
+  const own = elsewhere ? send.filter((path) => path !== name) : send;
+  if (own.length > 0) {
     await pipeIntoDocker(
-      { file: "tar", args: ["-C", packageDirectory, "--null", "-T", "-", "-c"], input: send.join("\0") },
+      { file: "tar", args: ["-C", packageDirectory, "--null", "-T", "-", "-c"], input: own.join("\0") },
       ["exec", "-i", container, "tar", "-x", "--no-same-owner", "-C", CHECKOUT],
     );
+  }
+  if (own.length < send.length) {
+    await writeInside(container, `${CHECKOUT}/${name}`, readFileSync(stackFile, "utf8"));
   }
   if (send.length + remove.length > 0) {
     await writeInside(container, "/etc/heatwave/checkout.json", JSON.stringify(present));
@@ -104,14 +112,16 @@ export async function writeInside(container: string, path: string, text: string)
 async function checksums(directory: string): Promise<Record<string, string>> {
   const entries: [string, string][] = [];
   for (const path of await listFiles(directory)) {
-    const absolute = join(directory, path);
-    const stat = lstatSync(absolute, { throwIfNoEntry: false });
-    if (stat === undefined || stat.isDirectory()) continue;
-    const content = stat.isSymbolicLink() ? readlinkSync(absolute) : readFileSync(absolute);
-    const executable = (stat.mode & 0o100) !== 0 ? "x" : "-";
-    entries.push([path, executable + createHash("sha256").update(content).digest("hex")]);
+    const stat = lstatSync(join(directory, path), { throwIfNoEntry: false });
+    if (stat !== undefined && !stat.isDirectory()) entries.push([path, checksum(join(directory, path))]);
   }
   return Object.fromEntries(entries);
+}
+
+function checksum(path: string): string {
+  const stat = lstatSync(path);
+  const content = stat.isSymbolicLink() ? readlinkSync(path) : readFileSync(path);
+  return `${(stat.mode & 0o100) !== 0 ? "x" : "-"}${createHash("sha256").update(content).digest("hex")}`;
 }
 
 async function listFiles(directory: string): Promise<string[]> {

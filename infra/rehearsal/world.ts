@@ -18,6 +18,8 @@ export interface UpOptions {
   readonly world: string;
   readonly stack: StackConfig;
   readonly packageDirectory: string;
+  /** Absolute path of Pulumi.<stack>.yaml. */
+  readonly stackFile: string;
   readonly progress: Progress;
   readonly confirm: (question: string) => Promise<boolean>;
   /** True where the stack's own images can be pulled. */
@@ -82,6 +84,7 @@ export async function up(options: UpOptions): Promise<World> {
     status("checkout");
     const { sent, removed } = await syncCheckout(
       packageDirectory,
+      options.stackFile,
       plan.controller.container,
       identity.checkout,
     );

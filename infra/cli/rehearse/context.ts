@@ -1,4 +1,4 @@
-import { dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadStackFile } from "../../config/load.ts";
 import type { StackConfig } from "../../config/schema.ts";
@@ -12,7 +12,8 @@ import { ask, TerminalProgress } from "./terminal.ts";
 
 /** Options that every verb takes. */
 export interface Globals {
-  readonly stack: string;
+  readonly stack?: string | undefined;
+  readonly configFile?: string | undefined;
   readonly world?: string | undefined;
   readonly json?: true | undefined;
   readonly yes?: true | undefined;
@@ -25,12 +26,30 @@ export class Context {
   readonly packageDirectory = join(dirname(fileURLToPath(import.meta.url)), "../../..");
   readonly progress = new TerminalProgress();
 
+  readonly stack: string;
+  /** Folder of the stack file. */
+  readonly stackDirectory: string;
+
+  /** @throws {RehearsalError} when `--config-file` is no stack file, or another stack's */
   constructor(globals: Globals) {
     this.globals = globals;
+    const { configFile } = globals;
+    const named =
+      configFile === undefined ? undefined : /^Pulumi\.(.+)\.yaml$/.exec(basename(configFile))?.[1];
+    if (configFile !== undefined && (named === undefined || named !== (globals.stack ?? named))) {
+      throw new RehearsalError(
+        `--config-file ${configFile} cannot be used`,
+        `its name must be Pulumi.${globals.stack ?? "<stack>"}.yaml, since a stack is known by its file's name`,
+        "rename the file, or leave --stack out",
+      );
+    }
+    this.stack = globals.stack ?? named ?? "production";
+    this.stackDirectory =
+      configFile === undefined ? this.packageDirectory : resolve(this.packageDirectory, dirname(configFile));
   }
 
   get world(): string {
-    return this.globals.world ?? this.globals.stack;
+    return this.globals.world ?? this.stack;
   }
 
   get stateDirectory(): string {
@@ -38,7 +57,7 @@ export class Context {
   }
 
   loadStack(): StackConfig {
-    return loadStackFile(this.packageDirectory, this.globals.stack);
+    return loadStackFile(this.stackDirectory, this.stack);
   }
 
   readonly confirm = (question: string): Promise<boolean> => ask(question, this.globals.yes === true);
@@ -53,6 +72,7 @@ export class Context {
       world: this.world,
       stack,
       packageDirectory: this.packageDirectory,
+      stackFile: join(this.stackDirectory, `Pulumi.${this.stack}.yaml`),
       progress,
       confirm,
       registry,
@@ -75,7 +95,10 @@ export class Context {
 
   /** The options that a next command needs to mean the same world. */
   suffix(): string {
-    const { stack, world } = this.globals;
-    return `${stack === "production" ? "" : ` --stack ${stack}`}${world === undefined ? "" : ` --world ${world}`}`;
+    const { stack, world, configFile } = this.globals;
+    const given = { stack: configFile === undefined ? stack : undefined, "config-file": configFile, world };
+    return Object.entries(given)
+      .map(([option, value]) => (value === undefined ? "" : ` --${option} ${value}`))
+      .join("");
   }
 }

@@ -30,7 +30,7 @@ export async function tellStory(at: Context): Promise<void> {
     phases.push({ phase: title, milliseconds: performance.now() - started });
     return result;
   };
-  const { stack } = at.globals;
+  const { stack } = at;
   const config = at.loadStack();
   const engine = (world: World, verb: string, ...options: string[]) =>
     runInside(world.plan.controller.container, ["bin/engine", verb, "--stack", stack, ...options], {
@@ -86,11 +86,15 @@ export async function tellStory(at: Context): Promise<void> {
   const change = await part("A preview of one changed HAProxy setting", () =>
     withVariation(world.plan, stack, async (directory, change) => {
       say(`In a copy of the stack file, thrown away after: ${change.key} ${change.before} → ${change.after}`);
-      demand(
-        await engine(world, "preview", "--diff", "--cwd", directory),
-        "The preview of the change failed",
-        at,
-      );
+      const code = await engine(world, "preview", "--diff", "--expect-no-changes", "--cwd", directory);
+      if (code === 0) {
+        throw new RehearsalError(
+          "The preview does not show the change",
+          `${change.key} was changed from ${change.before} to ${change.after}, and the preview says nothing would change`,
+          `bin/rehearse${at.suffix()} exec -- bin/engine preview --diff --stack ${stack}`,
+        );
+      }
+      demand(code === 7 ? 0 : code, "The preview of the change failed", at);
       return change;
     }),
   );
@@ -123,17 +127,19 @@ function demand(exitCode: number, what: string, at: Context): void {
 
 function lookAround(at: Context, site: string, host: string): string {
   const rehearse = `bin/rehearse${at.suffix()}`;
-  const stack = at.globals.stack;
-  return [
-    pc.bold("Look around"),
-    `  ${rehearse} status                                   machines and containers`,
-    `  ${rehearse} psql write                               SQL through the write VIP`,
-    `  ${rehearse} psql ${site} -- -c 'table pg_stat_replication'`,
-    `  ${rehearse} exec -- ssh ${host}                         a host, as the operator gets it`,
-    `  ${rehearse} exec -- bin/engine preview --diff -s ${stack}`,
-    "",
-    pc.bold("Remove it"),
-    `  ${rehearse} down                                     the world; built images stay for the next one`,
-    `  ${rehearse} prune                                    images and the Docker daemon that was started, too`,
-  ].join("\n");
+  const commands: readonly (readonly [string, string])[] = [
+    ["status", "machines and containers"],
+    ["psql write", "SQL through the write VIP, as the application"],
+    [`psql ${site} -- -c 'table pg_stat_replication'`, "SQL at one site, as superuser"],
+    [`exec -- ssh ${host}`, "a host, as the operator gets it"],
+    [`exec -- bin/engine preview --diff -s ${at.stack}`, "what an up would change"],
+    ["up", "takes over what you changed in the checkout"],
+  ];
+  const removal: readonly (readonly [string, string])[] = [
+    ["down", "the world; built images stay for the next one"],
+    ["prune", "every world, the images, and the Docker daemon that was started for it"],
+  ];
+  const lines = (rows: typeof commands) =>
+    rows.map(([verb, meaning]) => `  ${`${rehearse} ${verb}`.padEnd(66)}${pc.dim(meaning)}`);
+  return [pc.bold("Look around"), ...lines(commands), "", pc.bold("Remove it"), ...lines(removal)].join("\n");
 }
