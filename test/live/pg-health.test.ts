@@ -184,6 +184,7 @@ describe.skipIf(missing)("pg-health and the entrypoint with PostgreSQL 18", { ti
       timeline: 1,
       database_system_identifier: systemId,
     });
+    expect((await dal.get("/metrics")).body).not.toContain("heatwave_replay_lag_bytes");
     const metrics = (await chi.get("/metrics")).body;
     expect(metrics).toMatch(/^heatwave_replay_lag_bytes 0$/m);
     expect(metrics).toMatch(/^heatwave_primary 0$/m);
@@ -319,6 +320,10 @@ describe.skipIf(missing)("pg-health and the entrypoint with PostgreSQL 18", { ti
     await expectWord(dal, 503, "waiting");
     dal.startEntrypoint();
     await expectWord(dal, 503, "held");
+    // A standby without its primary does not know how far it is behind.
+    await until("chi-02 knows no lag", () => chi.get("/replica?lag=1GB"), says(503, "lag unknown"));
+    expect(await chi.get("/replica")).toMatchObject({ status: 200, body: "standby" });
+    expect((await chi.get("/metrics")).body).not.toContain("heatwave_replay_lag_bytes");
     expect(await dal.ping()).toMatchObject({ code: 0 });
     expect(await dal.command(["order", "start"])).toMatchObject({ code: 4 });
     expect(dal.status().pid).toBeNull();

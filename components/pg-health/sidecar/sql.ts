@@ -50,7 +50,7 @@ export interface SqlSource {
   probe(): Promise<SqlAnswer>;
 }
 
-// In recovery the received timeline is the walreceiver's, else that of the last restart point. latest_end_lsn is the
+// greatest() takes no notice of a null, so an unknown lag has to be kept apart from 0. In recovery the received timeline is the walreceiver's, else that of the last restart point. latest_end_lsn is the
 // sender's position as of its last message, so the lag is measured against the primary, not against what came over.
 const QUERY = `
 select pg_is_in_recovery() as in_recovery,
@@ -67,8 +67,10 @@ select pg_is_in_recovery() as in_recovery,
        pg_last_xact_replay_timestamp()::text as replayed_at,
        case when pg_is_in_recovery() then pg_is_wal_replay_paused() else false end as replay_paused,
        r.status as receiver,
-       greatest(pg_wal_lsn_diff(r.latest_end_lsn, pg_last_wal_replay_lsn()), 0)::float8 as replay_lag_bytes,
-       greatest(pg_wal_lsn_diff(r.latest_end_lsn, pg_last_wal_receive_lsn()), 0)::float8 as receive_lag_bytes,
+       case when r.latest_end_lsn is not null then
+         greatest(pg_wal_lsn_diff(r.latest_end_lsn, pg_last_wal_replay_lsn()), 0)::float8 end as replay_lag_bytes,
+       case when r.latest_end_lsn is not null then
+         greatest(pg_wal_lsn_diff(r.latest_end_lsn, pg_last_wal_receive_lsn()), 0)::float8 end as receive_lag_bytes,
        case when not pg_is_in_recovery() or pg_last_xact_replay_timestamp() is null then null
             when pg_last_wal_replay_lsn() >= coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
                  and r.status = 'streaming' then 0
