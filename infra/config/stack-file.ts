@@ -38,7 +38,8 @@ export function readStackFile(
       const ours = key.startsWith(NAMESPACE);
       // As the Pulumi CLI has it: a key without a namespace belongs to the project.
       if (!ours && key.includes(":")) return [];
-      const name = ours ? key.slice(NAMESPACE.length) : key;
+      // `heatwave:config:primary` is its old long form.
+      const name = ours ? key.slice(NAMESPACE.length).replace(/^config:/, "") : key;
       const scalar = typeof value === "boolean" || typeof value === "number";
       const read = textKeys.has(name) && scalar ? String(value) : value;
       return [[name, withoutSecrets([name], read, { source, findings, exposed })]];

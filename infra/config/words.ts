@@ -100,12 +100,14 @@ export function oneOf<const Words extends readonly [string, ...string[]]>(
 /** HAProxy keeps times as 32-bit milliseconds: 24.8 days. */
 const LONGEST = 2_147_483_647;
 
+const DURATION = /^[1-9][0-9]{0,9}(ms|s|m|h|d)$/;
+
 /** A time in HAProxy's words: a number and its unit, e.g. `500ms`, `2s`, `12h`. At most 24 days. */
 export const Duration = text(
-  /^[1-9][0-9]{0,9}(ms|s|m|h|d)$/,
+  DURATION,
   "a whole number with its unit (ms, s, m, h or d), e.g. 2s; at most 24d",
   "write the unit behind the number, e.g. 2s",
-).refine((value) => !/^[0-9]+[a-z]+$/.test(value) || milliseconds(value) <= LONGEST, {
+).refine((value) => !DURATION.test(value) || milliseconds(value) <= LONGEST, {
   error: says("at most 24d (HAProxy's longest time)", "choose a shorter time"),
 });
 
