@@ -1,8 +1,9 @@
-import { hostKeyFromArguments } from "./ssh-options.ts";
+import { readPinnedArguments } from "./ssh-options.ts";
 import type { SshTarget } from "./ssh-options.ts";
 
 export type DockerAddress =
-  { readonly kind: "unix"; readonly path: string } | { readonly kind: "ssh"; readonly target: SshTarget };
+  | { readonly kind: "unix"; readonly path: string }
+  | { readonly kind: "ssh"; readonly target: SshTarget; readonly dialTimeoutSeconds: number | undefined };
 
 /**
  * Reads a Docker host as the CLI writes it: `unix:///path` or `ssh://[user@]address[:port]`.
@@ -17,18 +18,20 @@ export function parseDockerHost(host: string, sshOptions: readonly string[] = []
   if (!host.startsWith("ssh://")) throw badHost(host, "only unix:// and ssh:// are known here");
   if (!URL.canParse(host)) throw badHost(host, "it cannot be read as a URL");
   const url = new URL(host);
+  if (url.hostname === "") throw badHost(host, "the address is missing");
   if (url.password !== "") throw badHost(host, "a password is never used; load a key into the SSH agent");
   if (url.pathname !== "" && url.pathname !== "/")
     throw badHost(host, "a path after the address has no meaning");
-  const hostKey = hostKeyFromArguments(sshOptions);
+  const pinned = readPinnedArguments(sshOptions);
   return {
     kind: "ssh",
     target: {
       address: url.hostname.replace(/^\[(.*)\]$/, "$1"),
       port: url.port === "" ? 22 : Number(url.port),
       user: url.username === "" ? currentUser() : decodeURIComponent(url.username),
-      ...(hostKey === undefined ? { extraArguments: sshOptions } : { hostKey }),
+      ...(pinned === undefined ? { extraArguments: sshOptions } : { hostKey: pinned.hostKey }),
     },
+    dialTimeoutSeconds: pinned?.timeoutSeconds,
   };
 }
 

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import type { SshHost } from "./ssh.ts";
+import type { DialPolicy } from "./ssh-master.ts";
 
 const DIAL = "docker system dial-stdio";
 
@@ -14,14 +15,16 @@ const DIAL = "docker system dial-stdio";
  */
 export class DockerBridge {
   readonly #host: SshHost;
+  readonly #dial: DialPolicy;
   #server: Server | undefined;
   #directory: string | undefined;
   #failure: Error | undefined;
   #opening: Promise<string> | undefined;
   readonly #sockets = new Set<Socket>();
 
-  constructor(host: SshHost) {
+  constructor(host: SshHost, dial: DialPolicy) {
     this.#host = host;
+    this.#dial = dial;
   }
 
   /** Why the newest connection could not be made; HTTP itself only sees that it was closed. */
@@ -31,7 +34,7 @@ export class DockerBridge {
 
   /** The socket's path; logs in to the host first, so that its errors are told as they are. */
   async open(signal?: AbortSignal): Promise<string> {
-    await this.#host.connect(signal === undefined ? {} : { signal });
+    await this.#host.connect(signal === undefined ? this.#dial : { ...this.#dial, signal });
     this.#opening ??= this.#listen();
     return this.#opening;
   }

@@ -10,6 +10,9 @@ import { describeTarget } from "./ssh-errors.ts";
 
 /** Requests at once per daemon; over SSH each holds a session, of which a host allows ten. */
 const CONNECTIONS = 5;
+/** A daemon's host that does not answer is told soon: one dead site must not hold up the others. */
+const DIAL_ATTEMPTS = 2;
+const DIAL_SECONDS = 30;
 
 export interface DockerHostOptions {
   /** Further ssh arguments, e.g. those that pin the host key. */
@@ -46,7 +49,8 @@ export class DockerHost {
     this.#address = parseDockerHost(host, options.sshOptions);
     if (this.#address.kind === "ssh") {
       const { host: ssh, release } = borrowHost(this.#address.target);
-      this.#bridge = new DockerBridge(ssh);
+      const timeoutSeconds = this.#address.dialTimeoutSeconds ?? DIAL_SECONDS;
+      this.#bridge = new DockerBridge(ssh, { attempts: DIAL_ATTEMPTS, timeoutSeconds });
       this.#release = release;
       this.description = `Docker at ${describeTarget(this.#address.target)}`;
     } else {

@@ -12,7 +12,7 @@ import type { SshTarget } from "./ssh-options.ts";
 export interface DialPolicy {
   /** Attempts before giving up; below 0: until aborted. @default 10 */
   readonly attempts?: number;
-  /** Seconds one attempt may take. @default 15 */
+  /** Seconds one attempt may take; 0: as long as it takes. @default 15 */
   readonly timeoutSeconds?: number;
   readonly signal?: AbortSignal;
   /** Told before each further attempt. */
@@ -22,6 +22,8 @@ export interface DialPolicy {
 const FIRST_PAUSE_MS = 100;
 const PAUSE_GROWTH = 1.5;
 const LONGEST_PAUSE_MS = 5000;
+/** ssh's own limit ends with the key exchange; the login after it may take this long. */
+const LOGIN_SECONDS = 5;
 
 /** The one login of a connection: a background ssh that carries every session, behind a private socket. */
 export class SshMaster {
@@ -134,7 +136,7 @@ export class SshMaster {
       extendEnv: false,
       reject: false,
       detached: true,
-      timeout: (timeoutSeconds + 5) * 1000,
+      ...(timeoutSeconds > 0 ? { timeout: (timeoutSeconds + LOGIN_SECONDS) * 1000 } : {}),
       ...(signal === undefined ? {} : { cancelSignal: signal }),
     });
     const result = await child;

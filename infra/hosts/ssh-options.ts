@@ -30,12 +30,20 @@ export function pinnedHostKeyArguments(hostKey: string): readonly string[] {
   ].flatMap(([name, value]) => ["-o", `${name ?? ""}=${value ?? ""}`]);
 }
 
+export interface ReadArguments {
+  readonly hostKey: string;
+  /** Of ConnectTimeout. */
+  readonly timeoutSeconds: number | undefined;
+}
+
 /**
- * Reads the host key back out of arguments that do nothing but pin one, so that a connection described either
- * way is the same connection. Undefined when the arguments hold anything else.
+ * Reads arguments that do nothing but pin one host key (and perhaps limit the dialling), so that a connection
+ * described by them and one described by a `hostKey` are the same connection. Undefined when they hold anything
+ * else.
  */
-export function hostKeyFromArguments(args: readonly string[]): string | undefined {
+export function readPinnedArguments(args: readonly string[]): ReadArguments | undefined {
   let hostKey: string | undefined;
+  let timeoutSeconds: number | undefined;
   for (const [name, value] of optionPairs(args) ?? [["", ""]]) {
     switch (name.toLowerCase()) {
       case "stricthostkeychecking":
@@ -49,11 +57,15 @@ export function hostKeyFromArguments(args: readonly string[]): string | undefine
         hostKey = PINNED.exec(value)?.[1];
         if (hostKey === undefined) return undefined;
         break;
+      case "connecttimeout":
+        if (!/^\d+$/.test(value)) return undefined;
+        timeoutSeconds = Number(value);
+        break;
       default:
         return undefined;
     }
   }
-  return hostKey;
+  return hostKey === undefined ? undefined : { hostKey, timeoutSeconds };
 }
 
 /** The `-o name=value` pairs; undefined when there is any other argument. */
@@ -129,7 +141,7 @@ export function masterArguments(
     ...option("ControlPath", controlPath),
     // The master leaves by itself when its owner was killed without a chance to close it.
     ...option("ControlPersist", "60"),
-    ...option("ConnectTimeout", String(dialTimeoutSeconds)),
+    ...option("ConnectTimeout", dialTimeoutSeconds > 0 ? String(dialTimeoutSeconds) : "none"),
     ...option("ServerAliveInterval", "5"),
     ...option("ServerAliveCountMax", "3"),
     ...option("BatchMode", "yes"),
