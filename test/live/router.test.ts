@@ -1,36 +1,13 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
-import { FakeDns } from "../support/fake-dns.ts";
-import { FakeRouter, type RouterOptions } from "../support/fake-router.ts";
-import { FakeSite, type Health } from "../support/fake-site.ts";
+import { describe, expect, it } from "vitest";
 import { haproxy, haproxyNote } from "../support/haproxy.ts";
+import { chicago, closeAfterEach, dallas, dns, meets, router, status } from "../support/router-fixture.ts";
 import { until } from "../support/until.ts";
 
 /** A router of the real kind (HAProxy 3.0, start.sh, BusyBox) between fake sites on loopback. */
 
-const opened: { close(): unknown }[] = [];
-
-afterEach(async () => {
-  for (const each of opened.splice(0).reverse()) await each.close();
-});
-
-function kept<Thing extends { close(): unknown }>(thing: Thing): Thing {
-  opened.push(thing);
-  return thing;
-}
-
-const dallas = async (health: Health) => kept(await FakeSite.open("dal", "127.0.0.2", health));
-const chicago = async (health: Health) => kept(await FakeSite.open("chi", "127.0.0.3", health));
-const router = async (options: RouterOptions) => kept(await FakeRouter.create(haproxy!, options));
-
-/** Waits until HAProxy says this of a server. */
-async function status(vip: FakeRouter, server: string, wanted: string | undefined): Promise<void> {
-  await until(
-    async () => (await vip.statuses())[server] === wanted,
-    () => `${server} is not ${String(wanted)}:\n${vip.log}`,
-  );
-}
+closeAfterEach();
 
 describe.skipIf(haproxy === undefined)(`a router (HAProxy ${haproxyNote})`, () => {
   describe("at its start", () => {
@@ -48,10 +25,7 @@ describe.skipIf(haproxy === undefined)(`a router (HAProxy ${haproxyNote})`, () =
       await vip.start();
       expect(Object.keys(await vip.traffic(500))).toEqual(["refused"]);
       chi.health = "primary";
-      await until(
-        async () => (await vip.meets()) === "chi",
-        () => vip.log,
-      );
+      await meets(vip, "chi");
     });
 
     it("would send writes to a standby without start.sh: HAProxy's own start of the same configuration", async () => {
@@ -149,10 +123,7 @@ describe.skipIf(haproxy === undefined)(`a router (HAProxy ${haproxyNote})`, () =
       dal.health = "standby";
       chi.health = "primary";
       await session.closed;
-      await until(
-        async () => (await vip.meets()) === "chi",
-        () => vip.log,
-      );
+      await meets(vip, "chi");
       expect(Object.keys(await vip.traffic(300))).toEqual(["chi"]);
     });
 
@@ -196,10 +167,7 @@ describe.skipIf(haproxy === undefined)(`a router (HAProxy ${haproxyNote})`, () =
       expect(await vip.meets("pg-any")).toBeDefined();
       expect(session.ended).toBe(false);
       dal.health = "standby";
-      await until(
-        async () => (await vip.meets()) === "chi",
-        () => vip.log,
-      );
+      await meets(vip, "chi");
     });
 
     it("routes writes, reads and any by Patroni's paths", async () => {
@@ -237,11 +205,11 @@ describe.skipIf(haproxy === undefined)(`a router (HAProxy ${haproxyNote})`, () =
     });
 
     it("takes forced health at the check's owner: the probe for the local site", async () => {
-      const dns = kept(await FakeDns.open({ bouncer: "127.0.0.2", health: "127.0.0.2" }));
+      const names = await dns({ bouncer: "127.0.0.2", health: "127.0.0.2" });
       const dal = await dallas("standby");
       const vip = await router({
         sites: [dal],
-        dns,
+        dns: names,
         local: { site: dal, pooler: "bouncer", health: "health" },
         settings: { check: { inter: "1m", rise: 2, fall: 3 } },
       });
@@ -256,13 +224,13 @@ describe.skipIf(haproxy === undefined)(`a router (HAProxy ${haproxyNote})`, () =
     });
 
     it("does not take up a local standby unchecked when its name begins to resolve", async () => {
-      const dns = kept(await FakeDns.open());
+      const names = await dns();
       const dal = await dallas("standby");
       const chi = await chicago("primary");
       const local = { site: dal, pooler: "bouncer", health: "health" };
-      const vip = await router({ sites: [dal, chi], dns, local });
+      const vip = await router({ sites: [dal, chi], dns: names, local });
       await vip.start();
-      dns.records.set("bouncer", "127.0.0.2").set("health", "127.0.0.2");
+      names.records.set("bouncer", "127.0.0.2").set("health", "127.0.0.2");
       const asked = dal.asked.length;
       const met = vip.traffic(3000);
       await until(
@@ -272,113 +240,26 @@ describe.skipIf(haproxy === undefined)(`a router (HAProxy ${haproxyNote})`, () =
       expect(Object.keys(await met)).toEqual(["chi"]);
       dal.health = "primary";
       chi.health = "standby";
-      await until(
-        async () => (await vip.meets()) === "dal",
-        () => vip.log,
-      );
+      await meets(vip, "dal");
     });
 
     it("keeps a site whose name is gone from Docker's DNS: its checks decide", async () => {
-      const dns = kept(await FakeDns.open({ bouncer: "127.0.0.2", health: "127.0.0.2" }));
+      const names = await dns({ bouncer: "127.0.0.2", health: "127.0.0.2" });
       const dal = await dallas("primary");
       const vip = await router({
         sites: [dal],
-        dns,
+        dns: names,
         local: { site: dal, pooler: "bouncer", health: "health" },
       });
       await vip.start();
+      await meets(vip, "dal");
+      names.records.clear();
+      const asked = names.refused;
       await until(
-        async () => (await vip.meets()) === "dal",
-        () => vip.log,
-      );
-      dns.records.clear();
-      const asked = dns.refused;
-      await until(
-        () => dns.refused > asked + 4,
+        () => names.refused > asked + 4,
         () => "DNS is not asked",
       );
       expect(await vip.statuses()).toEqual({ "pg-primary/dal": "UP", "pg-primary_probe/dal": "UP" });
-    });
-  });
-
-  describe("at a reload", () => {
-    it("sends nothing to the standby and resets nothing, also with a local primary", async () => {
-      const dns = kept(await FakeDns.open({ bouncer: "127.0.0.2", health: "127.0.0.2" }));
-      const [dal, chi] = [await dallas("primary"), await chicago("standby")];
-      const vip = await router({
-        sites: [dal, chi],
-        dns,
-        local: { site: dal, pooler: "bouncer", health: "health" },
-        settings: { check: { inter: "2s", rise: 2, fall: 3 } },
-      });
-      await vip.start();
-      await until(
-        async () => (await vip.meets()) === "dal",
-        () => vip.log,
-      );
-      const session = await vip.connect();
-      const met = vip.traffic(4000);
-      expect(await vip.reloadAsync()).toEqual({ status: 0, output: "" });
-      expect(Object.keys(await met)).toEqual(["dal"]);
-      expect(session.ended).toBe(false);
-      expect(vip.log).not.toContain("partially applied");
-      expect(existsSync(join(vip.run, "server-state"))).toBe(false);
-    });
-
-    it("keeps a server in maint, and asks the endpoint of one that moved", async () => {
-      const [dal, chi] = [await dallas("primary"), await chicago("primary")];
-      const lon = kept(await FakeSite.open("lon", "127.0.0.4", "standby"));
-      const vip = await router({
-        sites: [dal, chi, lon],
-        settings: { check: { inter: "1m", rise: 2, fall: 3 } },
-      });
-      await vip.start();
-      await vip.tell("set server pg-primary/chi state maint");
-      expect(await vip.meets()).toBe("dal");
-      const moved = kept(await FakeSite.open("dal", "127.0.0.5", "standby"));
-      const asked = lon.asked.length;
-      vip.write({ ...vip.options, sites: [moved, chi, lon] });
-      expect(await vip.reloadAsync()).toEqual({ status: 0, output: "" });
-      expect(await vip.statuses()).toEqual({
-        "pg-primary/dal": "DOWN",
-        "pg-primary/chi": "MAINT",
-        "pg-primary/lon": "DOWN",
-      });
-      expect(moved.asked).toContain("GET /");
-      expect(lon.asked.length - asked).toBeLessThanOrEqual(1);
-      const state = await vip.tell("show servers state pg-primary");
-      expect(state).toContain(` dal 127.0.0.5 `);
-      expect(state).toContain(` ${moved.poolerPort} `);
-    });
-
-    it("refuses a configuration that HAProxy refuses, and goes on", async () => {
-      const vip = await router({ sites: [await dallas("primary")] });
-      await vip.start();
-      vip.write({ ...vip.options, edit: (cfg) => `${cfg}  no-such-word\n` });
-      const { status, output } = vip.reload();
-      expect(status).toBe(1);
-      expect(output).toContain("no-such-word");
-      expect(output).toContain("HAProxy refuses it; the running one is untouched");
-      expect(await vip.meets()).toBe("dal");
-      vip.write({ ...vip.options, edit: (cfg) => cfg });
-      expect(vip.reload()).toEqual({ status: 0, output: "" });
-      expect(await vip.meets()).toBe("dal");
-    });
-
-    it("recovers from a reload that failed at its port", async () => {
-      const [dal, chi] = [await dallas("primary"), await chicago("standby")];
-      const vip = await router({ sites: [dal, chi] });
-      await vip.start();
-      const port = `${dal.address}:${dal.poolerPort}`;
-      vip.write({ ...vip.options, edit: (cfg) => cfg.replace("  mode http", `  mode http\n  bind ${port}`) });
-      const { status, output } = vip.reload();
-      expect(status).toBe(1);
-      expect(output).toContain("HAProxy did not reload; the process before goes on");
-      expect(await vip.meets()).toBe("dal");
-      vip.write({ ...vip.options, edit: (cfg) => cfg });
-      const met = vip.traffic(2000);
-      expect(await vip.reloadAsync()).toEqual({ status: 0, output: "" });
-      expect(Object.keys(await met)).toEqual(["dal"]);
     });
   });
 

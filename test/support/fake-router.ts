@@ -150,6 +150,11 @@ export class FakeRouter {
     return { status: child.exitCode, output };
   }
 
+  /** A signal to HAProxy's master. */
+  signal(name: NodeJS.Signals): void {
+    this.process!.kill(name);
+  }
+
   /** Gives `run` to a user, and takes the right to write `conf` from everybody. */
   own(uid: number, gid: number): void {
     chmodSync(this.directory, 0o755);

@@ -8,7 +8,7 @@ type Settings = StackConfig["haproxy"];
 /** Connections of the stats page, so that a full listener never hides what is going on. */
 const STATS_CONNECTIONS = 100;
 
-/** Dead peers are noticed after about this long, whatever the idle time-outs say. */
+/** A peer that acknowledges nothing is given up after this long; an idle one is asked as late: within a minute. */
 const DEAD_PEER = "30s";
 
 /**
