@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { renderHaproxyCfg } from "../../../components/router/render/haproxy-cfg.ts";
 import { buildTopology, type Topology } from "../../../infra/topology/model.ts";
 import { CHECK_PATH, serversOf as modelServersOf } from "../../../infra/topology/proxies.ts";
@@ -188,8 +188,13 @@ describe("any stack's haproxy.cfg", () => {
 });
 
 describe.skipIf(haproxy === undefined)(`HAProxy's own check (${haproxyNote})`, () => {
-  const directory = mkdtempSync(join(tmpdir(), "heatwave-cfg-"));
-  afterAll(() => rmSync(directory, { recursive: true }));
+  let directory: string;
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), "heatwave-cfg-"));
+  });
+  afterAll(() => {
+    rmSync(directory, { recursive: true });
+  });
 
   /** `haproxy -c`: throws with HAProxy's words on any error; returns its warnings. */
   function warnings(text: string): string[] {
