@@ -74,6 +74,19 @@ describe.skipIf(missing)("pg-health and the entrypoint with PostgreSQL 18", { ti
   const expectWord = (site: PgSite, status: number, body: string): Promise<Answer> =>
     until(`${site.plan.name} says ${status} ${body}`, () => site.get("/"), says(status, body));
 
+  /** What `docker kill -9` of both containers does once an operation has begun to write. */
+  const restartDuring = async (site: PgSite, verb: string): Promise<void> => {
+    await until(
+      `${site.plan.name} writes in ${verb}`,
+      () => site.status().state === `busy:${verb}` && site.has("volume/18/docker.scratch"),
+      (writes) => writes,
+    );
+    await Promise.all([site.killContainer(), site.stopBrain("SIGKILL")]);
+    expect(site.has("volume/18/docker")).toBe(false);
+    site.startEntrypoint();
+    site.startBrain();
+  };
+
   beforeAll(() => {
     const user = unprivilegedUser();
     root = mkdtempSync("/tmp/hw-");
@@ -109,7 +122,7 @@ describe.skipIf(missing)("pg-health and the entrypoint with PostgreSQL 18", { ti
   it("founds once every site answers, and the others join when the role can log in", async () => {
     const heard: string[] = [];
     const ends = [dal, chi].map((site) =>
-      site.command(["found", "--timeout", "60"], (line) => heard.push(`${site.plan.name}: ${line}`)),
+      site.command(["found", "--timeout", "100"], (line) => heard.push(`${site.plan.name}: ${line}`)),
     );
     await until(
       "the founder waits for ams-03",
@@ -121,7 +134,10 @@ describe.skipIf(missing)("pg-health and the entrypoint with PostgreSQL 18", { ti
 
     ams.startEntrypoint();
     ams.startBrain();
-    ends.push(ams.command(["found", "--timeout", "60"]));
+    ends.push(ams.command(["found", "--timeout", "100"]));
+
+    // Killed in the middle of initdb, the same command goes on when the containers are back.
+    await restartDuring(dal, "initdb");
     const founder = (await ends[0]) as CommandEnd;
     expect(founder).toMatchObject({ code: 0, stderr: "" });
     systemId = /system identifier (\d+), role primary/.exec(founder.stdout)?.[1] ?? "";
@@ -141,10 +157,12 @@ describe.skipIf(missing)("pg-health and the entrypoint with PostgreSQL 18", { ti
       (text) => /chi-02: waiting: basebackup failed/.test(text),
     );
 
-    await dal.sql(ROLES);
     await dal.sql("create table t (n int)");
     // A slot that was made before and holds no WAL is made again, reserved.
     await dal.sql("select pg_create_physical_replication_slot('heatwave_ams_03')");
+    const killed = restartDuring(ams, "basebackup");
+    await dal.sql(ROLES);
+    await killed;
     for (const end of await Promise.all(ends.slice(1))) {
       expect(end).toMatchObject({ code: 0, stderr: "" });
       expect(end.stdout).toMatch(new RegExp(`system identifier ${systemId}, role standby\n$`));
