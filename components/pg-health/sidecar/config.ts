@@ -2,7 +2,7 @@
  * What pg-health is told: `/etc/heatwave/pg-health.json` (no secret in it) and `/run/heatwave-secrets/pg-health.json`.
  * Checked by hand, because the bundle stays small and its errors name the path, the value and the fix.
  */
-import { readFileSync } from "node:fs";
+import { ConfigError, Reader, show } from "./json-reader.ts";
 import { parseSize } from "./size.ts";
 
 /** A TCP address. */
@@ -103,11 +103,6 @@ export interface Secrets {
   readonly peerSecret: string;
 }
 
-/** A configuration that cannot be used; the message names file, path, value and what is allowed. */
-export class ConfigError extends Error {
-  override readonly name = "ConfigError";
-}
-
 const DEFAULTS = {
   listen: { host: "0.0.0.0", port: 8008 },
   postgres: {
@@ -141,65 +136,6 @@ const ROLE = /^[a-z_][a-z0-9_]{0,62}$/;
 const DATABASE = /^[A-Za-z_][A-Za-z0-9_-]{0,62}$/;
 const DIRECTORY = /^\/[^\0\n'"\\]*$/;
 const RATE = /^([1-9][0-9]*[kM]?)?$/;
-
-type Json = Readonly<Record<string, unknown>>;
-
-/** Walks a parsed JSON value; every getter throws a {@link ConfigError} that names the path. */
-class Reader {
-  readonly #value: Json;
-  readonly #path: string;
-
-  constructor(value: unknown, path: string) {
-    if (typeof value !== "object" || value === null || Array.isArray(value))
-      throw new ConfigError(`${path}: ${show(value)} is not an object`);
-    this.#value = value as Json;
-    this.#path = path;
-  }
-
-  at(key: string): string {
-    return `${this.#path}.${key}`;
-  }
-
-  only(...keys: readonly string[]): this {
-    for (const key of Object.keys(this.#value))
-      if (!keys.includes(key))
-        throw new ConfigError(`${this.at(key)}: unknown key; known are ${keys.join(", ")}`);
-    return this;
-  }
-
-  text(key: string, pattern: RegExp, fallback?: string): string {
-    const value = this.#value[key] ?? fallback;
-    if (typeof value !== "string" || !pattern.test(value))
-      throw new ConfigError(`${this.at(key)}: ${show(value)} does not match ${String(pattern)}`);
-    return value;
-  }
-
-  number(key: string, least: number, most: number, fallback?: number): number {
-    const value = this.#value[key] ?? fallback;
-    if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > most)
-      throw new ConfigError(`${this.at(key)}: ${show(value)} is not a whole number from ${least} to ${most}`);
-    return value;
-  }
-
-  object(key: string): Reader {
-    return new Reader(this.#value[key] ?? {}, this.at(key));
-  }
-
-  has(key: string): boolean {
-    return this.#value[key] !== undefined;
-  }
-
-  list(key: string): readonly Reader[] {
-    const value = this.#value[key];
-    if (!Array.isArray(value) || value.length === 0)
-      throw new ConfigError(`${this.at(key)}: ${show(value)} is not a list with at least one entry`);
-    return value.map((entry, index) => new Reader(entry, `${this.at(key)}[${index}]`));
-  }
-}
-
-function show(value: unknown): string {
-  return value === undefined ? "nothing" : JSON.stringify(value);
-}
 
 function address(reader: Reader, fallback?: Address): Address {
   reader.only("host", "port");
@@ -297,7 +233,8 @@ export function checkConfig(value: unknown, path = "pg-health.json"): Settings {
 
 /** Checks the parsed secrets file. @throws {@link ConfigError}, whose message holds no value. */
 export function checkSecrets(value: unknown, path = "secrets"): Secrets {
-  const record = typeof value === "object" && value !== null ? (value as Json) : {};
+  const record: Readonly<Record<string, unknown>> =
+    typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
   const take = (key: keyof Secrets, least: number): string => {
     const secret = record[key];
     if (typeof secret !== "string" || secret.length < least)
@@ -305,19 +242,4 @@ export function checkSecrets(value: unknown, path = "secrets"): Secrets {
     return secret;
   };
   return { healthPassword: take("healthPassword", 1), peerSecret: take("peerSecret", 16) };
-}
-
-/** Reads and parses a JSON file. @throws {@link ConfigError} that never quotes the file's text. */
-export function readJson(path: string): unknown {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    throw new ConfigError(`${path}: cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"})`);
-  }
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new ConfigError(`${path}: is not JSON`);
-  }
 }

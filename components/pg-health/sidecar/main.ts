@@ -12,9 +12,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { pino } from "pino";
-import { checkConfig, checkSecrets, ConfigError, readJson } from "./config.ts";
+import { checkConfig, checkSecrets } from "./config.ts";
 import { askControl, ControlUnreachable } from "./control.ts";
 import type { ControlEnd, ControlRoutes } from "./control.ts";
+import { ConfigError, readJson } from "./json-reader.ts";
 import { Sidecar } from "./serve.ts";
 
 const USAGE =

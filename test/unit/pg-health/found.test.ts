@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { planFounding } from "../../../components/pg-health/sidecar/found.ts";
-import type { FoundingFacts } from "../../../components/pg-health/sidecar/found.ts";
+import { planFounding } from "../../../components/pg-health/sidecar/found-plan.ts";
+import type { FoundingFacts } from "../../../components/pg-health/sidecar/found-plan.ts";
 import type { PeerAnswer, PeerFacts } from "../../../components/pg-health/sidecar/peer.ts";
 import type { Grant } from "../../../components/pg-health/sidecar/grant.ts";
 import { cluster, entrypoint, grant, NO_GRANT, SYSTEM } from "./facts.ts";
