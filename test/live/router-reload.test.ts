@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { haproxy, haproxyNote } from "../support/haproxy.ts";
@@ -65,6 +65,20 @@ describe.skipIf(haproxy === undefined)(`a router's reload (HAProxy ${haproxyNote
     const state = await vip.tell("show servers state pg-primary");
     expect(state).toContain(` dal 127.0.0.5 `);
     expect(state).toContain(` ${moved.poolerPort} `);
+  });
+
+  it("asks every endpoint again when the notes of its start are gone", async () => {
+    const { dal, ...beside } = await localDallas("primary");
+    const vip = await router({
+      sites: [dal, await chicago("standby")],
+      ...beside,
+      settings: { check: { inter: "2s", rise: 2, fall: 3 } },
+    });
+    await vip.start();
+    rmSync(join(vip.run, "servers"));
+    const traffic = vip.traffic(2000);
+    expect(await vip.reloadAsync()).toEqual({ status: 0, output: "" });
+    expect(Object.keys(await traffic)).toEqual(["dal"]);
   });
 
   it("refuses a configuration that HAProxy refuses, and goes on", async () => {

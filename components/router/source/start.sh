@@ -62,17 +62,18 @@ ask() {
 }
 
 # Writes the state file (version 1) for the servers of file $1: rows of file $2 as they are (but for the agent's port,
-# which HAProxy reports and then refuses where there is no agent), the others from the answers in $3.
+# which HAProxy reports and then refuses where there is no agent), the others from their checker's row or the answers
+# in $3.
 write_state() {
   {
     echo 1
     echo '# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port'
     # States are 2 = running and 0 = stopped, results 3 = passed and 2 = failed, check states 6 = on and 0 = none.
     awk -v up=" $(one_line "$3") " '
-      FILENAME == ARGV[1] { $25 = 0; kept[$2 "/" $4] = $0; next }
+      FILENAME == ARGV[1] { $25 = 0; kept[$2 "/" $4] = $0; running[$2 "/" $4] = ($6 == 2); next }
       ($1 "/" $2) in kept { print kept[$1 "/" $2]; next }
       {
-        good = index(up, " " $5 " ") > 0
+        good = ($5 in kept) ? running[$5] : index(up, " " $5 " ") > 0
         check = ($5 == $1 "/" $2) ? 6 : 0
         print 0, $1, 0, $2, "-", good ? 2 : 0, 0, 1, 1, 0, 1, good ? 3 : 2, good ? 4 : 0, check, 0, 0, 0, "-", $4, "-", 0, 0, "-", "-", 0
       }' "$2" "$1"
@@ -110,13 +111,14 @@ $refusal"
   done
   trap 'rm -f "$folder/servers.new" "$folder/kept" "$state" "$state.new"' EXIT
   servers >"$folder/servers.new"
+  [ -e "$folder/servers" ] || : >"$folder/servers"
   # HAProxy takes ports and addresses from the file over the new configuration: only unchanged servers' rows are kept.
   cli '@1 show servers state' | awk '
     FILENAME != "-" { if (FILENAME == ARGV[1]) before[$0]; else if ($0 in before) same[$1 "/" $2]; next }
     ($2 "/" $4) in same' "$folder/servers" "$folder/servers.new" - >"$folder/kept"
-  fresh=$(grep -vxF -f "$folder/servers" "$folder/servers.new" | ask)
+  fresh=$(awk 'FILENAME == ARGV[1] { kept[$2 "/" $4]; next } !(($1 "/" $2) in kept)' "$folder/kept" "$folder/servers.new" | ask)
   write_state "$folder/servers.new" "$folder/kept" "$fresh"
-  answer=$(cli reload)
+  answer=$(cli reload) || answer="its master did not answer"
   case $answer in
     Success=1*) ;;
     *) fail "HAProxy did not reload; the process before goes on: $answer" ;;
