@@ -164,6 +164,9 @@ function networkRules({ network }: StackConfig): Finding[] {
 /** What stands in every root besides the containers' folders. */
 const RESERVED_FOLDERS = ["bin"];
 
+/** The master's CLI, on the loopback inside a router's container (components/router/source/start.sh). */
+const MASTER_CLI = 8405;
+
 /** Ports and container names that two things want on one host. */
 function clashes(config: StackConfig): Finding[] {
   const claims = new Map<string, readonly PropertyKey[]>();
@@ -199,12 +202,25 @@ function clashes(config: StackConfig): Finding[] {
     for (const [key, name] of Object.entries(site.containers))
       claimName(site.host, name, ["sites", i, "containers", key]);
   }
+  const claimRouterPort = (host: string, port: number, path: readonly PropertyKey[]): void => {
+    claim(host, "port", port, path);
+    if (port === MASTER_CLI) {
+      problems.push(
+        problem(
+          path,
+          port,
+          `a port other than ${MASTER_CLI}, HAProxy's own in its container`,
+          "choose another",
+        ),
+      );
+    }
+  };
   // Also without a router: the next one would meet the clash.
   const routerHosts = config.routers.length === 0 ? [""] : config.routers.map((router) => router.host);
   for (const host of routerHosts) {
-    claim(host, "port", config.haproxy.statsPort, ["haproxy", "statsPort"]);
+    claimRouterPort(host, config.haproxy.statsPort, ["haproxy", "statsPort"]);
     for (const [j, listener] of config.listeners.entries())
-      claim(host, "port", listener.port, ["listeners", j, "port"]);
+      claimRouterPort(host, listener.port, ["listeners", j, "port"]);
   }
   for (const [i, router] of config.routers.entries())
     claimName(router.host, router.container, ["routers", i, "container"]);

@@ -116,7 +116,7 @@ const NOT_YAML: Rule = {
 };
 const INDENTATION: Rule = {
   allowed: "the entries of one mapping or list under each other, indented alike by spaces",
-  fix: "correct the indentation of this line, or of the one above",
+  fix: "correct the indentation of this line or the one above, or close the bracket that is open before it",
 };
 const YAML_ERRORS: Readonly<Record<string, Rule>> = {
   TAB_AS_INDENT: { allowed: "spaces for indentation", fix: "replace the tab by spaces" },

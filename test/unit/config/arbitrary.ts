@@ -58,10 +58,11 @@ const address = (n: number) => `100.${64 + (n >> 16)}.${(n >> 8) & 255}.${n & 25
 const MAGIC_DNS = ((100 - 64) << 16) + (100 << 8) + 100;
 const addressNumber = fc.integer({ min: 1, max: (1 << 22) - 1 }).filter((n) => n !== MAGIC_DNS);
 
-const DEFAULT_PORTS = [5432, 6432, 8008, 6433, 8404];
+/** The defaults, and one that HAProxy keeps. */
+const TAKEN_PORTS = [5432, 6432, 8008, 6433, 8404, 8405];
 const port = fc
   .integer({ min: 1024, max: 65_535 })
-  .filter((n) => !DEFAULT_PORTS.includes(n) && !(n >= 41_000 && n < 42_000));
+  .filter((n) => !TAKEN_PORTS.includes(n) && !(n >= 41_000 && n < 42_000));
 
 const duration = fc.constantFrom("500ms", "1s", "2s", "30s", "5m", "12h", "24d");
 const some = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined, freq: 2 });

@@ -261,6 +261,7 @@ const PORTS: Mistakes = {
       return { path: ["listeners", 0, "port"], value: 41_001, fix: /haproxy\.statsPort has it/ };
     },
   },
+  ...each("a router's port that HAProxy keeps", [8405], () => ["haproxy", "statsPort"]),
   "two listeners on one port": {
     make: (raw) => {
       raw.listeners = [
