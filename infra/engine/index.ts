@@ -106,6 +106,7 @@ async function runLocked(
     },
     journal,
     registry,
+    session.mask,
     options.onEvent ?? (() => undefined),
   );
   const listening = listen(run, options);

@@ -139,6 +139,8 @@ export class Monitor {
     return {
       log: this.#handle((request: LogRequest) => {
         const severity = SEVERITIES[request.getSeverity()] ?? "info";
+        // The SDK's debug lines hold whole requests, secrets in clear.
+        if (severity === "debug") return Promise.resolve(new empty.Empty());
         // A program whose registrations failed says so many times over; the cause has been told already.
         const isEcho = severity === "error" && this.#run.failed;
         if (severity === "error" && !isEcho) this.#programErrors += 1;

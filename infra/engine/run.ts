@@ -6,7 +6,9 @@ import type { ProviderRegistry } from "./provider-registry.ts";
 import type { CallContext, Provider } from "./providers/provider.ts";
 import { ProviderResources } from "./provider-resources.ts";
 import type { Resource } from "./resource.ts";
+import type { SecretMask } from "./secret-mask.ts";
 import { isProviderType } from "./urn.ts";
+import type { Value } from "./values.ts";
 
 export interface RunOptions {
   readonly preview: boolean;
@@ -23,6 +25,7 @@ export class Run {
   readonly journal: Journal;
   readonly providers: ProviderRegistry;
   readonly #ownProviders: ProviderResources;
+  readonly #mask: SecretMask;
   readonly #listener: Listener;
   readonly #limit: Limit;
   readonly #abort = new AbortController();
@@ -31,11 +34,18 @@ export class Run {
   readonly #reported = new WeakSet();
   #failed = false;
 
-  constructor(options: RunOptions, journal: Journal, providers: ProviderRegistry, listener: Listener) {
+  constructor(
+    options: RunOptions,
+    journal: Journal,
+    providers: ProviderRegistry,
+    mask: SecretMask,
+    listener: Listener,
+  ) {
     this.options = options;
     this.journal = journal;
     this.providers = providers;
     this.#ownProviders = new ProviderResources(providers);
+    this.#mask = mask;
     this.#listener = listener;
     this.#limit = new Limit(options.parallel);
   }
@@ -58,8 +68,14 @@ export class Run {
     return Object.fromEntries(this.#changes);
   }
 
+  /** Tells the listener; secrets are taken out of every message. */
   emit(event: EngineEvent): void {
-    this.#listener(event);
+    this.#listener("message" in event ? { ...event, message: this.#mask.apply(event.message) } : event);
+  }
+
+  /** Notes the secrets in a value, so that no message shows them. */
+  hide(value: Value): void {
+    this.#mask.add(value);
   }
 
   diagnose(severity: Severity, message: string, urn = "", ephemeral = false): void {

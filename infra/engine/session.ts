@@ -2,6 +2,7 @@ import { FileBackend, backendRoot } from "./backend.ts";
 import { CheckpointWriter, openCheckpoint, readCheckpoint } from "./checkpoint.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { EngineError } from "./engine-error.ts";
+import { SecretMask } from "./secret-mask.ts";
 import { newCrypter, openCrypter, passphraseFrom } from "./secrets.ts";
 import type { Crypter } from "./secrets.ts";
 import { configOf, hasSecureLeaves, readProject, readStackFile } from "./stack-file.ts";
@@ -18,6 +19,8 @@ export interface Session {
   readonly writer: CheckpointWriter;
   /** The state file as it was read; undefined when there is none. */
   readonly text: string | undefined;
+  /** Knows every secret that was opened. */
+  readonly mask: SecretMask;
 }
 
 export interface SessionOptions {
@@ -60,6 +63,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const [stateCrypter, open, writeCrypter] = await Promise.all([forState, openConfig, forWriting]);
 
   const seal = new StateSeal(writeCrypter);
+  const mask = new SecretMask();
   const isSameKey = stateCrypter?.salt === writeCrypter?.salt;
   const checkpoint: Checkpoint =
     sealed === undefined
@@ -68,22 +72,32 @@ export async function openSession(options: SessionOptions): Promise<Session> {
           sealed,
           (ciphertext) => (stateCrypter ?? missingKey()).decrypt(ciphertext),
           (secret, ciphertext) => {
+            mask.add(secret);
             if (isSameKey) seal.remember(secret, ciphertext);
           },
         );
   return {
     project,
     stack: options.stack,
-    config: open === undefined ? { values: {}, secretKeys: [] } : configOf(file, project, open),
+    config:
+      open === undefined
+        ? { values: {}, secretKeys: [] }
+        : configOf(file, project, (text) => noted(mask, open(text))),
     backend,
     checkpoint,
     text,
+    mask,
     writer: new CheckpointWriter(
       `organization/${project.name}/${options.stack}`,
       writeCrypter?.salt ?? sealed?.salt,
       seal.seal,
     ),
   };
+}
+
+function noted(mask: SecretMask, text: string): string {
+  mask.addText(text);
+  return text;
 }
 
 function missingKey(): never {

@@ -32,9 +32,9 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   config: () => {
     const config = new pulumi.Config();
     return {
-      plain: config.require("plain"),
-      password: config.get("password"),
-      nested: config.getObject("nested"),
+      plain: config.require("plain") satisfies string,
+      password: config.get("password") satisfies string | undefined,
+      nested: config.getObject<unknown>("nested"),
       isSecret: pulumi.isSecret(config.requireSecret("password")),
     };
   },
@@ -203,8 +203,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
 
   invoke: () => ({
     found: pulumi
-      .output(pulumi.runtime.invoke("fake:index:lookup", { key: "k" }))
-      .apply((r: { found: string }) => r.found),
+      .output(pulumi.runtime.invoke("fake:index:lookup", { key: "k" }) as Promise<{ found: string }>)
+      .apply((result) => result.found),
   }),
 
   external: (step) => {

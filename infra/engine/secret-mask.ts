@@ -1,0 +1,39 @@
+import { isList, isMap } from "./value-tools.ts";
+import { Secret } from "./values.ts";
+import type { Value } from "./values.ts";
+
+/** Shorter texts are left alone: masking `no` or `1` would spoil every message and hide nothing. */
+const SHORTEST = 4;
+
+/** Knows the secret texts of a run and keeps them out of messages, whoever wrote those. */
+export class SecretMask {
+  readonly #texts = new Set<string>();
+
+  /** Notes one secret text. */
+  addText(text: string): void {
+    for (const form of [text, text.trim()]) if (form.length >= SHORTEST) this.#texts.add(form);
+  }
+
+  /** Notes every text inside a secret, wherever in the value that stands. */
+  add(value: Value): void {
+    this.#walk(value, false);
+  }
+
+  #walk(value: Value, isSecret: boolean): void {
+    if (value instanceof Secret) this.#walk(value.value, true);
+    else if (isList(value)) for (const item of value) this.#walk(item, isSecret);
+    else if (isMap(value)) for (const item of Object.values(value)) this.#walk(item, isSecret);
+    else if (isSecret && typeof value === "string") this.addText(value);
+    else if (isSecret && typeof value === "number") this.addText(String(value));
+  }
+
+  /** The message with `[secret]` in place of every secret text. */
+  apply(message: string): string {
+    let masked = message;
+    // Longer ones first, so that no part of one is left when another begins with it.
+    for (const text of [...this.#texts].sort((a, b) => b.length - a.length)) {
+      if (masked.includes(text)) masked = masked.replaceAll(text, "[secret]");
+    }
+    return masked;
+  }
+}

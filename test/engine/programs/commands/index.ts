@@ -1,0 +1,24 @@
+import { local } from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+
+/** Two commands, the second fed by the first; STEP changes the first, WAIT holds it until a file is there. */
+const step = process.env["STEP"] ?? "1";
+const wait = process.env["WAIT"];
+
+const first = new local.Command("first", {
+  create:
+    wait === undefined
+      ? `echo step ${step}`
+      : `touch ${wait}.begun; until [ -e ${wait} ]; do sleep 0.05; done; echo ${step}`,
+  environment: { PASSWORD: pulumi.secret("hunter2") },
+});
+const second = new local.Command(
+  "second",
+  {
+    create: pulumi.interpolate`echo got ${first.stdout}`,
+    triggers: [new pulumi.asset.StringAsset("a\nb\n")],
+  },
+  { dependsOn: [first] },
+);
+export const said = second.stdout;
+export const password = pulumi.secret("hunter2");
