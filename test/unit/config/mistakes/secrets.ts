@@ -24,6 +24,13 @@ export const SECRETS: Mistakes = {
       };
     },
   },
+  "a role named like something that every object has, without a password": {
+    where: (raw) => raw.secrets.roles["constructor"] === Object.prototype.constructor,
+    make: (raw) => {
+      push(raw, ["postgres", "roles"], { name: "constructor" }, "name");
+      return { path: ["secrets", "roles", "constructor"], fix: /roles\.constructor'/ };
+    },
+  },
   ...each("a password without a role", ["never to be seen"], () => ["secrets", "roles", "zz_app"], {
     shown: HIDDEN,
     fix: /declare the role/,
