@@ -84,7 +84,7 @@ write_state() {
 # One command to HAProxy's master (`@1 …`: to its worker).
 cli() { printf '%s\n' "$1" | timeout "${2:-30}" nc 127.0.0.1 "$cli_port"; }
 
-ping() { cli '@1 show info' 2 | grep -q '^Name: HAProxy'; }
+ping() { cli '@1 show info' 2 2>/dev/null | grep -q '^Name: HAProxy'; }
 
 run() {
   [ -w "$folder" ] || fail "$folder: not writable for uid $(id -u); allowed: a folder of uid 99; fix: chown 99:99 it on the host"
@@ -103,12 +103,13 @@ run() {
 reload() {
   refusal=$(haproxy -c -f "$cfg" 2>&1) || fail "$cfg: HAProxy refuses it; the running one is untouched
 $refusal"
+  # It may have started this moment: the master is not ready, or start's own state file is not read and removed yet.
   tries=0
-  until ping; do # it may have started this moment
+  until { ping && [ ! -e "$state" ]; } || [ "$tries" -ge 50 ]; do
     tries=$((tries + 1))
-    [ "$tries" -lt 50 ] || fail "HAProxy's master does not answer on 127.0.0.1:$cli_port; fix: restart the container"
     sleep 0.1
   done
+  ping || fail "HAProxy's master does not answer on 127.0.0.1:$cli_port; fix: restart the container"
   trap 'rm -f "$folder/servers.new" "$folder/kept" "$state" "$state.new"' EXIT
   servers >"$folder/servers.new"
   [ -e "$folder/servers" ] || : >"$folder/servers"
