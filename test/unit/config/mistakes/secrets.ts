@@ -25,7 +25,7 @@ export const SECRETS: Mistakes = {
     },
   },
   "a role named like something that every object has, without a password": {
-    where: (raw) => raw.secrets.roles["constructor"] === Object.prototype.constructor,
+    where: (raw) => !Object.hasOwn(raw.secrets.roles, "constructor"),
     make: (raw) => {
       push(raw, ["postgres", "roles"], { name: "constructor" }, "name");
       return { path: ["secrets", "roles", "constructor"], fix: /roles\.constructor'/ };
