@@ -87,8 +87,10 @@ export async function pipeIntoDocker(
   // A target that ends early closes the pipe; its own exit code tells the story.
   target.stdin.on("error", () => undefined);
   source.stdout.pipe(target.stdin);
+  // Nobody reads any more: without this a source with more to say would wait for ever.
+  void target.finally(() => source.kill());
   const [read, written] = await Promise.all([source, target]);
-  if (written.exitCode !== 0 || read.exitCode !== 0) {
+  if (written.exitCode !== 0 || (read.exitCode !== 0 && !read.isTerminated)) {
     throw new RehearsalError(
       `${from.file} ${from.args[0] ?? ""} | docker ${into.slice(0, 3).join(" ")} failed`,
       tail(`${read.stderr}\n${written.stdout}\n${written.stderr}`),

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { docker, tryDocker, WORLD_LABEL } from "./docker.ts";
 import type { Identity } from "./identity.ts";
-import type { HostMachine, Machine, WorldPlan } from "./plan.ts";
+import type { HostMachine, HostMaterial, Machine, WorldPlan } from "./plan.ts";
 import { controllerContainer, hostContainer, knownHosts, machineEnvironment, sshConfig } from "./plan.ts";
 import { RehearsalError, tail } from "./trouble.ts";
 
@@ -60,11 +60,10 @@ export async function ensureHost(
   machine: HostMachine,
   plan: WorldPlan,
   identity: Identity,
-  image: string,
-  seed: string | undefined,
+  material: HostMaterial,
 ): Promise<{ readonly outdated: boolean }> {
   const { container } = machine;
-  const wanted = hostContainer(machine, plan, image, seed);
+  const wanted = hostContainer(machine, plan, material);
   const found = await stateOf(container);
   if (found === undefined) await create(plan, wanted);
   await give(container, "/etc/heatwave-world.d", {

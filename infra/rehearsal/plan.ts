@@ -149,27 +149,34 @@ export function knownHosts(plan: WorldPlan, keys: Readonly<Record<string, string
     .join("");
 }
 
-/** A Docker host's capabilities without `--privileged`, which some machines refuse for SYS_RESOURCE's sake. */
-export const HOST_RIGHTS: readonly string[] = [
-  ...["--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE"],
-  ...["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"],
-  ...["--security-opt", "systempaths=unconfined", "--device-cgroup-rule", "a *:* rwm"],
-  ...["--cgroupns", "host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"],
-];
-
 /**
- * Arguments of `docker create` for a host.
- * @param seed volume with the layers of the world's images; undefined where they are pulled
+ * A Docker host's capabilities without `--privileged`. Some machines lack SYS_RESOURCE themselves: there "all" is only
+ * to be had without it.
  */
-export function hostContainer(
-  machine: HostMachine,
-  plan: WorldPlan,
-  image: string,
-  seed: string | undefined,
-): string[] {
+export function hostRights(sysResource: boolean): readonly string[] {
+  return [
+    ...["--cap-add", "ALL", ...(sysResource ? [] : ["--cap-drop", "SYS_RESOURCE"])],
+    ...["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"],
+    ...["--security-opt", "systempaths=unconfined", "--device-cgroup-rule", "a *:* rwm"],
+    ...["--cgroupns", "host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"],
+  ];
+}
+
+/** What every host of a world is made from. */
+export interface HostMaterial {
+  readonly image: string;
+  /** `hostRights` of this machine. */
+  readonly rights: readonly string[];
+  /** Volume with the layers of the world's images; undefined where they are pulled. */
+  readonly seed: string | undefined;
+}
+
+/** Arguments of `docker create` for a host. */
+export function hostContainer(machine: HostMachine, plan: WorldPlan, material: HostMaterial): string[] {
+  const { image, rights, seed } = material;
   return [
     ...common(machine, plan),
-    ...HOST_RIGHTS,
+    ...rights,
     ...["--volume", `${machine.volume}:/var/lib/docker`],
     ...(seed === undefined ? [] : ["--volume", `${seed}:/var/lib/heatwave-seed:ro`]),
     // As on a real host: emptied by a reboot, so that no pid file outlives its process.

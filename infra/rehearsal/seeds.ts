@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { docker, IMAGE_LABEL, pipeIntoDocker, rows, tryDocker } from "./docker.ts";
-import { HOST_RIGHTS } from "./plan.ts";
+import { hostRights } from "./plan.ts";
 
 /** Volumes that are no world's: made once per content, copied or mounted read-only by every world. */
 export async function ensureSharedVolume(
@@ -20,18 +20,26 @@ export async function removeSharedVolumes(): Promise<number> {
   return names.length;
 }
 
-/**
- * The volume whose layers every host of these images shares. Loading happens at the first use, once per content.
- * @param hostImage its Docker is the one that must read the result
- */
-export async function ensureSeed(references: readonly string[], hostImage: string): Promise<string> {
+/** Rights of a host on this machine, found by trying: whether a container may have SYS_RESOURCE. */
+export async function findHostRights(hostImage: string): Promise<readonly string[]> {
+  const all = ["run", "--rm", "--network", "none", "--cap-add", "ALL", "--entrypoint", "true", hostImage];
+  return hostRights((await tryDocker(all)).exitCode === 0);
+}
+
+/** The volume whose layers every host of these images shares. Loading happens at the first use, once per content. */
+export async function ensureSeed(
+  references: readonly string[],
+  hostImage: string,
+  rights: readonly string[],
+): Promise<string> {
+  // The host image's Docker is the one that must read the result.
   const seed = await ensureSharedVolume("seed", [hostImage, ...references]);
   const into = ["run", "--rm", "-i", "--init", "--network", "none", "--volume", `${seed}:/var/lib/docker`];
   const finished = ["--entrypoint", "test", hostImage, "-e", "/var/lib/docker/.heatwave-seeded"];
   if ((await tryDocker([...into, ...finished])).exitCode === 0) return seed;
   // All in one stream, so that their common layers travel once.
   await pipeIntoDocker({ file: "docker", args: ["save", ...references] }, [
-    ...[...into, ...HOST_RIGHTS, "--tmpfs", "/run:exec,mode=755", "--entrypoint", "heatwave-seed", hostImage],
+    ...[...into, ...rights, "--tmpfs", "/run:exec,mode=755", "--entrypoint", "heatwave-seed", hostImage],
   ]);
   return seed;
 }

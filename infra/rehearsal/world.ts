@@ -11,7 +11,7 @@ import type { HostMachine, StackSpec, WorldPlan } from "./plan.ts";
 import { planWorld } from "./plan.ts";
 import type { Progress } from "./progress.ts";
 import { STAND_INS } from "./recipes.ts";
-import { ensureSharedVolume, ensureSeed } from "./seeds.ts";
+import { ensureSeed, ensureSharedVolume, findHostRights } from "./seeds.ts";
 import { RehearsalError } from "./trouble.ts";
 
 export interface UpOptions {
@@ -70,9 +70,12 @@ export async function up(options: UpOptions): Promise<World> {
   });
   await ensureMirror(plan, images["registry"] ?? "");
   const hostImage = images["host"] ?? "";
+  const rights = await findHostRights(hostImage);
   const seed = options.registry
     ? undefined
-    : await progress.step("Images for the hosts", () => ensureSeed(Object.values(standIns), hostImage));
+    : await progress.step("Images for the hosts", () =>
+        ensureSeed(Object.values(standIns), hostImage, rights),
+      );
   const modules = await ensureSharedVolume("modules", [readLock(packageDirectory)]);
   const controller = progress.step("Controller: network, agent, checkout, packages", async (status) => {
     await ensureController(plan, identity, images["controller"] ?? "", modules);
@@ -93,7 +96,7 @@ export async function up(options: UpOptions): Promise<World> {
   });
   const hosts = plan.hosts.map((machine) =>
     progress.step(`Host ${machine.name} (${machine.tailnet})`, async (status) => {
-      const { outdated } = await ensureHost(machine, plan, identity, hostImage, seed);
+      const { outdated } = await ensureHost(machine, plan, identity, { image: hostImage, rights, seed });
       if (outdated)
         progress.note(`Host ${machine.name} was made from older images; bin/rehearse down renews it.`);
       status("Docker");

@@ -4,6 +4,7 @@ import type { StackSpec } from "../../../infra/rehearsal/plan.ts";
 import {
   controllerContainer,
   hostContainer,
+  hostRights,
   knownHosts,
   machineEnvironment,
   planWorld,
@@ -98,7 +99,11 @@ describe("containers outside", () => {
   });
 
   test("a host mounts nothing of the machine outside but its cgroups", () => {
-    const args = hostContainer(plan.hosts[0]!, plan, "host:1", "seed");
+    const args = hostContainer(plan.hosts[0]!, plan, {
+      image: "host:1",
+      rights: hostRights(true),
+      seed: "seed",
+    });
     expect(args).not.toContain("--privileged");
     expect(args.filter((arg, i) => args[i - 1] === "--volume" && arg.startsWith("/"))).toEqual([
       "/sys/fs/cgroup:/sys/fs/cgroup:rw",
