@@ -11,6 +11,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { endDaemon, prepareTester } from "./support/tester.ts";
 
 interface Count {
   passed: number;
@@ -20,7 +21,8 @@ interface Count {
 
 interface Layer {
   readonly title: string;
-  readonly command: readonly string[];
+  /** Made when its turn comes: some have to be prepared. */
+  readonly command: () => readonly string[] | Promise<readonly string[]>;
   /** Counted test by test from vitest's report; otherwise the command is one check. */
   readonly vitest?: boolean;
 }
@@ -31,22 +33,40 @@ const { values: flags } = parseArgs({
 });
 const reports = mkdtempSync(join(tmpdir(), "heatwave-test-"));
 const bin = (name: string): string => join(root, "node_modules", ".bin", name);
+const yes = flags.yes === true;
+
+/** Tests of one program by itself, in a container that has PostgreSQL 18 and HAProxy 3.0. */
+const ALONE = ["pg-health", "router", "router-reload"].map((name) => `test/live/${name}.test.ts`);
+const LIVE = ["run", "--config", "vitest.live.config.ts"];
 
 const fast: readonly Layer[] = [
-  { title: "types", command: [bin("tsc"), "-p", "."] },
-  { title: "lint", command: [bin("eslint"), "--max-warnings", "0", "."] },
-  { title: "format", command: [bin("prettier"), "--check", "--log-level", "warn", "."] },
-  { title: "imports run one way", command: [bin("depcruise"), "--log-level", "error", "stacks", "components", "infra"] },
-  { title: "fast tests", command: [bin("vitest"), "run"], vitest: true },
+  { title: "types", command: () => [bin("tsc"), "-p", "."] },
+  { title: "lint", command: () => [bin("eslint"), "."] },
+  { title: "format", command: () => [bin("prettier"), "--check", "--log-level", "warn", "."] },
+  {
+    title: "imports run one way",
+    command: () => [bin("depcruise"), "--log-level", "error", "stacks", "components", "infra"],
+  },
+  { title: "fast tests", command: () => [bin("vitest"), "run"], vitest: true },
 ];
 const live: readonly Layer[] = [
-  { title: "live tests", command: [bin("vitest"), "run", "--config", "vitest.live.config.ts"], vitest: true },
+  {
+    title: "PostgreSQL and HAProxy by themselves",
+    command: async () => [...(await prepareTester(root, reports, yes)), ...LIVE, ...ALONE],
+    vitest: true,
+  },
+  {
+    title: "sealed worlds",
+    command: () => [bin("vitest"), ...LIVE, ...ALONE.flatMap((file) => ["--exclude", file])],
+    vitest: true,
+  },
 ];
 
 const total: Count = { passed: 0, failed: 0, skipped: 0 };
 const started = Date.now();
 try {
-  for (const [i, layer] of [...fast, ...(flags.fast === true ? [] : live)].entries()) {
+  const layers = flags.fast === true ? fast : [...fast, ...live];
+  for (const [i, layer] of layers.entries()) {
     const begun = Date.now();
     process.stdout.write(`\n== ${layer.title}\n`);
     const count = await run(layer, join(reports, `${i}.json`));
@@ -56,14 +76,27 @@ try {
     process.stdout.write(`   ${layer.title}: ${summary(count)} in ${seconds(begun)}\n`);
   }
 } finally {
+  if (flags.fast !== true && (await endDaemon(root))) process.stdout.write("The Docker daemon was ended.\n");
   rmSync(reports, { recursive: true, force: true });
 }
 process.stdout.write(`\nFinished in ${seconds(started)}.\n${summary(total)}\n`);
 process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;
 
 async function run(layer: Layer, report: string): Promise<Count> {
-  const reporters = layer.vitest === true ? ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`] : [];
-  const code = await status([...layer.command, ...reporters]);
+  try {
+    return await measure(layer, report);
+  } catch (error) {
+    process.stderr.write(
+      `error: ${layer.title}: ${error instanceof Error ? error.message : String(error)}\n`,
+    );
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+}
+
+async function measure(layer: Layer, report: string): Promise<Count> {
+  const reporters =
+    layer.vitest === true ? ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`] : [];
+  const code = await status([...(await layer.command()), ...reporters]);
   if (layer.vitest !== true) return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
   const count = counted(report);
   // A crash outside every test must not look like a pass.
@@ -73,10 +106,9 @@ async function run(layer: Layer, report: string): Promise<Count> {
 
 function counted(report: string): Count {
   try {
-    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(readFileSync(report, "utf8")) as Record<
-      "numPassedTests" | "numFailedTests" | "numPendingTests" | "numTodoTests",
-      number
-    >;
+    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(
+      readFileSync(report, "utf8"),
+    ) as Record<"numPassedTests" | "numFailedTests" | "numPendingTests" | "numTodoTests", number>;
     return { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests };
   } catch {
     return { passed: 0, failed: 1, skipped: 0 };
@@ -90,7 +122,11 @@ function status([program = "", ...args]: readonly string[]): Promise<number> {
     HEATWAVE_TEST_YES: flags.yes === true ? "1" : "",
   };
   return new Promise((resolve) => {
-    const child = spawn(program, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"], env: environment });
+    const child = spawn(program, args, {
+      cwd: root,
+      stdio: ["ignore", "inherit", "inherit"],
+      env: environment,
+    });
     child.once("error", (error) => {
       process.stderr.write(`error: cannot run ${program}: ${error.message}\n`);
       resolve(1);
