@@ -1,16 +1,13 @@
 import { createInterface } from "node:readline";
 import { EventEmitter } from "node:events";
 
-interface EventStream extends NodeJS.ReadableStream {
-  destroy?: () => void;
-}
-
 /** Waits for what the daemon says about a container, with one event stream however many wait. */
 export class ContainerEvents {
   readonly #subscribe: (signal: AbortSignal) => Promise<NodeJS.ReadableStream>;
   readonly #emitter = new EventEmitter().setMaxListeners(0);
-  readonly #abort = new AbortController();
+  #abort = new AbortController();
   #stream: Promise<void> | undefined;
+  #waiting = 0;
 
   constructor(subscribe: (signal: AbortSignal) => Promise<NodeJS.ReadableStream>) {
     this.#subscribe = subscribe;
@@ -21,6 +18,21 @@ export class ContainerEvents {
    * @throws what `look` throws; the signal's reason when it is aborted
    */
   async until<Result>(
+    containerId: string,
+    look: () => Promise<Result | undefined>,
+    signal: AbortSignal,
+  ): Promise<Result> {
+    this.#waiting += 1;
+    try {
+      return await this.#until(containerId, look, signal);
+    } finally {
+      this.#waiting -= 1;
+      // The subscription holds a connection that others can use.
+      if (this.#waiting === 0) this.close();
+    }
+  }
+
+  async #until<Result>(
     containerId: string,
     look: () => Promise<Result | undefined>,
     signal: AbortSignal,
@@ -55,8 +67,11 @@ export class ContainerEvents {
     }
   }
 
+  /** Ends the subscription; the next who waits begins another. */
   close(): void {
     this.#abort.abort();
+    this.#abort = new AbortController();
+    this.#stream = undefined;
   }
 
   async #listening(): Promise<void> {
@@ -65,13 +80,15 @@ export class ContainerEvents {
   }
 
   async #open(): Promise<void> {
+    const abort = this.#abort;
+    const ended = (): void => {
+      if (this.#abort !== abort) return;
+      // Those who wait now look once more and subscribe again.
+      this.#stream = undefined;
+      this.#emitter.emit("end");
+    };
     try {
-      const stream: EventStream = await this.#subscribe(this.#abort.signal);
-      const ended = (): void => {
-        // The next who waits subscribes again; those who wait now look once more.
-        this.#stream = undefined;
-        this.#emitter.emit("end");
-      };
+      const stream = await this.#subscribe(abort.signal);
       stream.on("error", ended);
       createInterface({ input: stream })
         .on("line", (line) => {
@@ -81,7 +98,7 @@ export class ContainerEvents {
         .on("close", ended)
         .on("error", ended);
     } catch (error) {
-      this.#stream = undefined;
+      if (this.#abort === abort) this.#stream = undefined;
       throw error;
     }
   }

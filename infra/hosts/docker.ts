@@ -10,6 +10,8 @@ import { describeTarget } from "./ssh-errors.ts";
 
 /** Requests at once per daemon; over SSH each holds a session, of which a host allows ten. */
 const CONNECTIONS = 5;
+/** An idle connection gives its session back soon: commands on the same host may be waiting for one. */
+const IDLE_MS = 1000;
 /** A daemon's host that does not answer is told soon: one dead site must not hold up the others. */
 const DIAL_ATTEMPTS = 2;
 const DIAL_SECONDS = 30;
@@ -40,7 +42,7 @@ export class DockerHost {
   readonly #address: DockerAddress;
   readonly #bridge: DockerBridge | undefined;
   readonly #release: () => Promise<void>;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS, maxFreeSockets: CONNECTIONS });
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS, timeout: IDLE_MS });
   #client: Promise<Dockerode> | undefined;
   #events: ContainerEvents | undefined;
 

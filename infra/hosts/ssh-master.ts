@@ -51,8 +51,9 @@ export class SshMaster {
     // The master removes its socket when it ends, so its being there is the cheap sign of life.
     if (this.#connected && existsSync(this.controlPath)) return;
     // One login at a time, whoever asks; each waits only as long as its own signal lets it.
-    this.#dialling ??= this.#dialWithRetries({ ...this.#policy, ...policy }).finally(() => {
+    this.#dialling ??= this.#dialWithRetries({ ...this.#policy, ...policy }).finally(async () => {
       this.#dialling = undefined;
+      if (!this.#connected) await this.#removeDirectory();
     });
     await this.#dialling;
   }
@@ -97,10 +98,15 @@ export class SshMaster {
     await this.#dialling?.catch(() => undefined);
     if (this.#connected) await this.#control("exit");
     this.#connected = false;
-    if (this.#directory !== undefined) {
-      liveDirectories.delete(this.#directory);
-      await rm(this.#directory, { recursive: true, force: true });
-    }
+    await this.#removeDirectory();
+  }
+
+  async #removeDirectory(): Promise<void> {
+    const directory = this.#directory;
+    if (directory === undefined) return;
+    this.#directory = undefined;
+    liveDirectories.delete(directory);
+    await rm(directory, { recursive: true, force: true });
   }
 
   async #dialWithRetries(policy: DialPolicy): Promise<void> {

@@ -12,7 +12,6 @@ import type { SshTarget } from "./ssh-options.ts";
 
 /** sshd refuses more than MaxSessions (10) per connection; one is left for the master's own. */
 const SESSIONS = 9;
-const KILL_GRACE_MS = 2000;
 
 export interface ExecOptions {
   readonly stdin?: string | Uint8Array | Readable;
@@ -37,7 +36,8 @@ export interface ExecResult {
 
 /**
  * One host over one OpenSSH connection that all sessions share. Authentication is by the agent only.
- * Ending a session ends the local ssh; what runs on the host learns of it by its closed input and output.
+ * Ending a session ends the local ssh; what runs on the host learns of it at most by its closed input and output,
+ * so a command that must not outlive its limit brings one of its own (`timeout`).
  */
 export class SshHost {
   readonly target: SshTarget;
@@ -99,25 +99,34 @@ export class SshHost {
       maxBuffer: 256 * 1024 * 1024,
       // Its own process group: a Ctrl-C at the terminal is for us to decide on, not for a half-done step.
       detached: true,
-      forceKillAfterDelay: KILL_GRACE_MS,
-      ...(options.timeoutSeconds === undefined ? {} : { timeout: options.timeoutSeconds * 1000 }),
-      ...(signal === undefined ? {} : { cancelSignal: signal }),
     });
     this.#children.add(child);
+    const limit =
+      options.timeoutSeconds === undefined ? undefined : AbortSignal.timeout(options.timeoutSeconds * 1000);
+    const stop = AbortSignal.any([limit, signal].filter((one) => one !== undefined));
+    const end = (): void => {
+      child.kill("SIGTERM");
+      // The master holds the other ends until the command ends on the host, which may never be.
+      child.stdout.destroy();
+      child.stderr.destroy();
+    };
+    stop.addEventListener("abort", end);
     const lines = onLine === undefined ? [] : [tell(child, "stdout", onLine), tell(child, "stderr", onLine)];
     try {
       const result = await child;
       await Promise.all(lines);
-      if (result.timedOut) {
+      if (limit?.aborted === true) {
         throw new SshError(
           "timed-out",
           `ssh ${describeTarget(this.target)}: the command did not end within ${options.timeoutSeconds ?? 0} s`,
         );
       }
-      if (result.isCanceled) throw new SshError("aborted", `ssh ${describeTarget(this.target)}: aborted`);
+      if (signal?.aborted === true)
+        throw new SshError("aborted", `ssh ${describeTarget(this.target)}: aborted`);
       if (result.exitCode === undefined) throw this.#lost(command);
       return { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr, output: result.all };
     } finally {
+      stop.removeEventListener("abort", end);
       this.#children.delete(child);
     }
   }
@@ -125,20 +134,42 @@ export class SshHost {
   /**
    * Opens a session whose input and output the caller drives (`docker system dial-stdio`, a long watch). It ends
    * when the caller ends its input or kills it.
+   * @throws SshError when the connection fails; Error with the host's words when the command cannot be started
    */
   async stream(command: string, signal?: AbortSignal): Promise<ChildProcessWithoutNullStreams> {
-    await this.#master.connect(signal === undefined ? {} : { signal });
-    const leave = await this.#gate.enter(signal);
-    const child = spawn("ssh", [...sessionArguments(this.target, this.#master.controlPath, []), command], {
+    for (let attempt = 1; ; attempt += 1) {
+      await this.#master.connect(signal === undefined ? {} : { signal });
+      const leave = await this.#gate.enter(signal);
+      const child = this.#spawn(command, leave);
+      const printed = await greeted(child);
+      if (printed === undefined) return child;
+      const never = sessionNeverBegan(printed);
+      if (never === undefined || attempt >= SESSIONS) {
+        throw new SshError(
+          "failed",
+          `ssh ${describeTarget(this.target)}: ${command} did not start: ${printed.trim()}`,
+        );
+      }
+      if (never === "refused") this.#gate.lower();
+      else this.#master.forget();
+      leave();
+    }
+  }
+
+  #spawn(command: string, leave: () => void): ChildProcessWithoutNullStreams {
+    // The dot tells that the session began; until it is read nothing is sent, so a refusal can be tried again.
+    const line = posixCommand(`printf . && exec ${command}`);
+    const child = spawn("ssh", [...sessionArguments(this.target, this.#master.controlPath, []), line], {
       stdio: ["pipe", "pipe", "pipe"],
       detached: true,
     });
     this.#children.add(child);
-    child.once("close", () => {
+    const ended = (): void => {
       this.#children.delete(child);
       leave();
-    });
-    child.once("error", leave);
+    };
+    child.once("close", ended);
+    child.once("error", ended);
     return child;
   }
 
@@ -198,6 +229,27 @@ export class SshHost {
       `ssh ${describeTarget(this.target)}: the connection was lost while ${JSON.stringify(shown)} ran; whether it ended there is not known`,
     );
   }
+}
+
+/** Waits for the first byte and takes it away; what the child printed instead if it ended without one. */
+function greeted(child: ChildProcessWithoutNullStreams): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    let printed = "";
+    const hear = (text: Buffer): void => void (printed += text.toString());
+    const ended = (): void => resolve(printed);
+    const greeting = (): void => {
+      // Fires once more at the end of the stream, then without a byte.
+      if (child.stdout.read(1) === null) return;
+      child.stdout.off("readable", greeting);
+      child.stderr.off("data", hear);
+      child.off("close", ended);
+      resolve(undefined);
+    };
+    child.stderr.on("data", hear);
+    child.stdout.on("readable", greeting);
+    child.once("close", ended);
+    child.once("error", reject);
+  });
 }
 
 async function tell(

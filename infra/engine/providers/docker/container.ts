@@ -95,6 +95,17 @@ function* frames(raw: Buffer): Generator<Buffer> {
   }
 }
 
+async function start(site: DockerSite, id: string): Promise<void> {
+  try {
+    await site.docker.call((client) => client.getContainer(id).start());
+  } catch (error) {
+    // 304: it runs already.
+    if (!(error instanceof DockerError) || error.status !== 304) {
+      throw explained("Unable to start container", error);
+    }
+  }
+}
+
 async function begin(
   site: DockerSite,
   context: CallContext,
@@ -104,11 +115,7 @@ async function begin(
   await joinNetworks(site, id, inputs);
   await upload(site, context, id, inputs);
   if (readFlag(inputs, "start") !== false) {
-    try {
-      await site.docker.call((client) => client.getContainer(id).start());
-    } catch (error) {
-      throw explained("Unable to start container", error);
-    }
+    await start(site, id);
     if (readFlag(inputs, "wait") === true) {
       const limit = readNumber(inputs, "waitTimeout") ?? 60;
       await untilHealthy(site, context, limit, () => inspect(site, id), id);
@@ -160,7 +167,7 @@ export const container: ResourceHandler = {
     };
     const mustStart = oldOutputs["mustRun"] === false && readFlag(inputs, "mustRun") !== false;
     if (mustStart && readFlag(inputs, "start") !== false) {
-      await site.docker.call((client) => client.getContainer(id).start());
+      await start(site, id);
     }
     if (UPDATABLE.some(changed)) {
       try {
@@ -180,7 +187,8 @@ export const container: ResourceHandler = {
   async delete(site, _context, id, outputs) {
     const gone = (error: unknown): boolean =>
       error instanceof DockerError &&
-      (error.status === 404 || error.message.includes("is already in progress"));
+      // 304: it is stopped already.
+      (error.status === 404 || error.status === 304 || error.message.includes("is already in progress"));
     const ignoringGone = async (what: string, request: () => Promise<unknown>): Promise<void> => {
       try {
         await request();
