@@ -44,7 +44,7 @@ export async function decide(
       deleteBeforeReplace: goal.deleteBeforeReplace ?? diff?.deleteBeforeReplace ?? false,
       changedKeys: diff === undefined ? [] : keysOf(diff),
       replaceKeys: forced,
-      detailedDiff: diff?.detailed,
+      detailedDiff: diff?.changes === true ? diff.detailed : undefined,
     };
   }
   if (provider === undefined) return decideComponent(old, resource);

@@ -66,7 +66,11 @@ function keepProtected(run: Run, condemned: readonly Resource[]): ReadonlySet<Re
   for (const resource of condemned) {
     // An entry without a resource behind it may go: there is nothing left to protect.
     if (!resource.protect || resource.pendingReplacement) continue;
-    run.complain(protectedMessage(resource), resource.urn);
+    const message = protectedMessage(resource);
+    const step = deleteStep(run, resource, operationFor(resource), false);
+    run.emit({ kind: "step", step, planning: run.options.preview });
+    run.emit({ kind: "failed", step, message });
+    run.complain(message, resource.urn);
     keep(resource);
   }
   return kept;
@@ -88,20 +92,7 @@ export async function deleteOne(
   goingUrns: ReadonlySet<string>,
   keepAs?: Resource,
 ): Promise<void> {
-  const step: Step = {
-    operation,
-    urn: resource.urn,
-    type: resource.type,
-    provider: resource.provider,
-    before: resource,
-    after: undefined,
-    changedKeys: [],
-    replaceKeys: [],
-    detailedDiff: undefined,
-    hidden: isHidden(resource) || operation.startsWith("discard"),
-    // What an earlier run left to be deleted is no part of anything that this one announces.
-    part: operation === "delete-replaced" && (keepAs !== undefined || run.journal.isSuperseded(resource)),
-  };
+  const step = deleteStep(run, resource, operation, keepAs !== undefined);
   const throughProvider = needsProvider(resource, goingUrns);
   await run.step(step, async () => {
     const done = (pending?: Parameters<typeof run.journal.remove>[1]): Promise<void> =>
@@ -127,6 +118,23 @@ export async function deleteOne(
     await done(pending);
     return undefined;
   });
+}
+
+function deleteStep(run: Run, resource: Resource, operation: Operation, isAhead: boolean): Step {
+  return {
+    operation,
+    urn: resource.urn,
+    type: resource.type,
+    provider: resource.provider,
+    before: resource,
+    after: undefined,
+    changedKeys: [],
+    replaceKeys: [],
+    detailedDiff: undefined,
+    hidden: isHidden(resource) || operation.startsWith("discard"),
+    // What an earlier run left to be deleted is no part of anything that this one announces.
+    part: operation === "delete-replaced" && (isAhead || run.journal.isSuperseded(resource)),
+  };
 }
 
 function needsProvider(resource: Resource, goingUrns: ReadonlySet<string>): boolean {

@@ -9,7 +9,7 @@ import { ProviderRegistry } from "./provider-registry.ts";
 import type { ProviderPackage } from "./providers/provider.ts";
 import { refreshAll } from "./refresh.ts";
 import { Run } from "./run.ts";
-import { openSession } from "./session.ts";
+import { openBackend, openSession } from "./session.ts";
 import type { Session } from "./session.ts";
 import { STACK_TYPE } from "./urn.ts";
 import type { ValueMap } from "./values.ts";
@@ -136,7 +136,8 @@ async function runLocked(
 }
 
 function listen(run: Run, options: EngineOptions): () => void {
-  const stop = (): void => run.stop("stopped before the end, as it was told");
+  const stop = (): void =>
+    run.stop("stopped before the end; what was running is finished, and up goes on from here");
   const cancel = (): void => run.cancel();
   if (options.stop?.aborted === true) stop();
   options.stop?.addEventListener("abort", stop);
@@ -223,13 +224,5 @@ export async function stackOutputs(options: Pick<EngineOptions, "cwd" | "stack" 
 
 /** Removes the stack's locks; gives how many there were. For use after a run was killed. */
 export async function cancelLocks(options: Pick<EngineOptions, "cwd" | "stack" | "env">): Promise<number> {
-  const env = options.env ?? process.env;
-  const session = await openSession({
-    cwd: options.cwd,
-    stack: options.stack,
-    env,
-    writes: false,
-    needsConfig: false,
-  });
-  return session.backend.cancel();
+  return openBackend({ ...options, env: options.env ?? process.env }).cancel();
 }

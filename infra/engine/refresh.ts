@@ -45,7 +45,8 @@ async function refreshOne(run: Run, resource: Resource, gone: Set<string>): Prom
     const read = await calls.read(run, provider, resource);
     const outcome = outcomeOf(step, resource, read);
     if (read === undefined) {
-      gone.add(resource.urn);
+      // The old half of a replacement shares its URN with what took its place.
+      if (!resource.delete) gone.add(resource.urn);
       await run.journal.remove(resource);
     } else if (outcome.operation === "update") {
       await run.journal.amend(resource, { ...read, modified: new Date().toISOString() });

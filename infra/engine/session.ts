@@ -35,20 +35,30 @@ export interface SessionOptions {
 
 const STACK_NAME = /^[A-Za-z0-9_.-]+$/;
 
-/**
- * Reads Pulumi.yaml, the stack's file and its state.
- * @throws EngineError, or WrongPassphraseError, when one of them cannot be read.
- */
-export async function openSession(options: SessionOptions): Promise<Session> {
+/** Where a stack's state and locks are; opens nothing. */
+export function openBackend(options: Pick<SessionOptions, "cwd" | "stack" | "env">): FileBackend {
+  return backendOf(readProject(options.cwd), options);
+}
+
+function backendOf(project: Project, options: Pick<SessionOptions, "cwd" | "stack" | "env">): FileBackend {
   if (!STACK_NAME.test(options.stack)) {
     throw new EngineError(
       `stack ${JSON.stringify(options.stack)}: allowed are letters, digits, ".", "_" and "-"`,
     );
   }
+  const fromEnv = options.env["PULUMI_BACKEND_URL"];
+  const url = fromEnv === undefined || fromEnv === "" ? project.backendUrl : fromEnv;
+  return new FileBackend(backendRoot(url, project.root, options.cwd), project.name, options.stack);
+}
+
+/**
+ * Reads Pulumi.yaml, the stack's file and its state.
+ * @throws EngineError, or WrongPassphraseError, when one of them cannot be read.
+ */
+export async function openSession(options: SessionOptions): Promise<Session> {
   const project = readProject(options.cwd);
+  const backend = backendOf(project, options);
   const file = readStackFile(project, options.stack);
-  const url = options.env["PULUMI_BACKEND_URL"] ?? project.backendUrl;
-  const backend = new FileBackend(backendRoot(url, project.root, options.cwd), project.name, options.stack);
   const text = await backend.read();
   const sealed = text === undefined ? undefined : readCheckpoint(text);
   const keys = new Keyring(passphraseFrom(options.env));

@@ -4,7 +4,7 @@ import { PartialFailure } from "./providers/provider.ts";
 import type { Provider } from "./providers/provider.ts";
 import type { PendingOperation, Resource } from "./resource.ts";
 import type { Run } from "./run.ts";
-import { equal } from "./value-tools.ts";
+import { equal, markKeysSecret } from "./value-tools.ts";
 
 const now = (): string => new Date().toISOString();
 
@@ -30,7 +30,8 @@ async function keepAsIs(run: Run, resource: Resource, old: Resource): Promise<Re
     id: old.id,
     // The same object keeps its ciphertexts.
     inputs: equal(old.inputs, resource.inputs, true) ? old.inputs : resource.inputs,
-    outputs: old.outputs,
+    // A key that became secret since is sealed now, though the value did not change.
+    outputs: markKeysSecret(old.outputs, resource.additionalSecretOutputs),
     importId: old.importId,
     created: old.created,
     modified: old.modified,

@@ -50,6 +50,14 @@ describe("secrets", () => {
     },
   );
 
+  test("an output that is declared secret later is sealed though nothing else changes", async () => {
+    await using stack = await EngineStack.open("laterSecret");
+    await stack.run("up", 1);
+    expect((await stack.resource("thing"))?.["outputs"]).toMatchObject({ serial: 1 });
+    expect((await stack.run("up", 2)).result.changes).toEqual({ same: 2 });
+    expect((await stack.resource("thing"))?.["outputs"]).toMatchObject({ serial: sealed });
+  });
+
   test("a wrong passphrase opens nothing", async () => {
     await using stack = await EngineStack.open("secrets");
     await stack.run("up");

@@ -46,7 +46,9 @@ function stepDifferences(step: Step): readonly Difference[] {
       const path = parsePath(text);
       return { path, before: valueAt(before.outputs, path), after: valueAt(after.inputs, path) };
     });
-  return [...inputs, ...drift];
+  const isShown = ({ path }: Difference): boolean =>
+    inputs.some((input) => contains(input.path, path) || contains(path, input.path));
+  return [...inputs, ...drift.filter((difference) => !isShown(difference))];
 }
 
 /** What a refresh found: recorded outputs against real ones. */

@@ -42,6 +42,8 @@ export class PreviewDigest {
 
 function isShown(step: Step): boolean {
   if (step.type === STACK_TYPE) return true;
+  const isProtectChanged = step.before?.protect !== step.after?.protect;
+  if (step.operation === "same" && !step.hidden && isProtectChanged) return true;
   return !step.hidden && !step.part && step.operation !== "same" && step.operation !== "read";
 }
 

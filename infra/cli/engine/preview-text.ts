@@ -46,9 +46,14 @@ export class PreviewTree {
 /** The row with only those branches in which something changes; nothing when there is none. */
 function pruned(row: Row): readonly Row[] {
   const children = row.children.flatMap(pruned);
-  const isChanged = row.step.operation !== "same" && row.step.operation !== "read";
+  const isChanged = isProtectChange(row.step) || !["same", "read"].includes(row.step.operation);
   const isStack = row.step.type === STACK_TYPE;
   return isChanged || isStack || children.length > 0 ? [{ step: row.step, children }] : [];
+}
+
+/** What is protected is worth a reader's look even where nothing else changes. */
+function isProtectChange({ before, after }: Step): boolean {
+  return before !== undefined && after !== undefined && before.protect !== after.protect;
 }
 
 function rowLines(
@@ -80,13 +85,17 @@ function rowLines(
 }
 
 function operationNote(step: Step, { paint }: DiffOptions): string {
-  if (step.operation === "same" || step.operation === "create") return "";
+  if (step.operation === "create") return "";
+  const protection = isProtectChange(step)
+    ? paint.yellow(step.after?.protect === true ? " protected from now on" : " no longer protected")
+    : "";
+  if (step.operation === "same") return protection;
   if (step.before?.retainOnDelete === true && step.operation === "delete") {
     return ` ${paint.yellow("leaves the state, stays where it is (retainOnDelete)")}`;
   }
   const reasons =
     step.operation === "replace" && step.replaceKeys.length > 0 ? `: ${step.replaceKeys.join(", ")}` : "";
-  return ` ${colored(step.operation, `${step.operation}${reasons}`, paint)}`;
+  return ` ${colored(step.operation, `${step.operation}${reasons}`, paint)}${protection}`;
 }
 
 function changedNote(step: Step, { paint }: DiffOptions): string {

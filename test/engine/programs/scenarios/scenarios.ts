@@ -29,6 +29,11 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     return { password: thing.password, serial: thing.serial };
   },
 
+  laterSecret: (step) => {
+    new Thing("thing", { value: 1 }, { additionalSecretOutputs: step === 1 ? [] : ["serial"] });
+    return {};
+  },
+
   config: () => {
     const config = new pulumi.Config();
     return {
