@@ -197,20 +197,24 @@ const Listener = section({
   ),
 });
 
-const PASSWORD = says(
-  "8 to 512 printable ASCII characters on one line",
-  "set another one with `pulumi config set --secret --path`",
-);
-const Password = z
-  .string({ error: PASSWORD })
-  .regex(/^[\x20-\x7e]{8,512}$/, { error: PASSWORD })
-  .register(notes, { allowed: "8 to 512 printable ASCII characters, encrypted", secret: true });
+/** @param least characters */
+function password(least: number) {
+  const message = says(
+    `${least} to 512 printable ASCII characters on one line`,
+    "set another one with `pulumi config set --secret --path`",
+  );
+  return z
+    .string({ error: message })
+    .regex(new RegExp(`^[\\x20-\\x7e]{${least},512}$`), { error: message })
+    .register(notes, { allowed: `${least} to 512 printable ASCII characters, encrypted`, secret: true });
+}
+const Password = password(8);
 
 const Secrets = section({
   superuserPassword: Password.describe("Password of `postgres`, given at the founding."),
   replicationPassword: Password.describe("Password of `heatwave_replication`."),
   healthPassword: Password.describe("Password of `heatwave_health`."),
-  peerSecret: Password.describe("Key of the HMAC between the health endpoints."),
+  peerSecret: password(16).describe("Key of the HMAC between the health endpoints."),
   roles: mapping(Identifier, Password, "passwords by role name")
     .default({})
     .describe("Passwords of `postgres.roles`, by name."),

@@ -109,9 +109,9 @@ export const PgBouncer = section({
 
 export const HaProxy = section({
   statsPort: Port.default(8404).describe("Stats page and /metrics, on the app host's tailnet address."),
-  maxconn: whole(10, 1_000_000, "connections", "allow for every app process")
+  maxconn: whole(10, 100_000, "connections", "allow for every app process")
     .default(2000)
-    .describe("Connections in all."),
+    .describe("Connections per listener."),
   check: section({
     inter: Duration.default("2s").describe("Time between two health checks."),
     rise: whole(1, 50, "checks", "choose how many good checks make a server up")
@@ -129,7 +129,9 @@ export const HaProxy = section({
       "Of an idle client; long, so that sessions with advisory locks live.",
     ),
     server: Duration.default("12h").describe("Of an idle server."),
-    check: Duration.default("5s").describe("Of one health check, once connected."),
+    check: Duration.default("2s").describe(
+      "Of one health check, once connected; longer than the health endpoint's own limit of 1 s.",
+    ),
   })
     .prefault({})
     .describe("HAProxy's time-outs."),

@@ -45,7 +45,7 @@ export function threeSites(): StackConfig {
         superuserPassword: "a placeholder",
         replicationPassword: "a placeholder",
         healthPassword: "a placeholder",
-        peerSecret: "a placeholder",
+        peerSecret: "a placeholder-at-least-sixteen",
       },
     },
     "the test's three sites",

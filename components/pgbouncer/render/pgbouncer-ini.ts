@@ -51,6 +51,9 @@ const DEFAULTS: readonly (readonly [string, string | number])[] = [
   // Drivers send it at every start, and PgBouncer refuses what it does not know.
   ["ignore_startup_parameters", "extra_float_digits,options"],
   ["max_prepared_statements", 200],
+  // The health endpoint logs in every few seconds.
+  ["log_connections", 0],
+  ["log_disconnections", 0],
   ["server_idle_timeout", 600],
   ["tcp_keepalive", 1],
   ["tcp_keepcnt", 3],

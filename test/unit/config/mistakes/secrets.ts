@@ -38,7 +38,7 @@ export const SECRETS: Mistakes = {
   "no secrets": { make: (raw) => ({ ...drop(raw, ["secrets"]), fix: /pulumi config set --secret --path/ }) },
   ...each("a secret too short", ["short'1", ""], (_raw, n) => ["secrets", pick(SECRET_KEYS, n)], {
     shown: HIDDEN,
-    allowed: /8 to 512/,
+    allowed: /(8|16) to 512/,
     notInFiles: true,
   }),
   ...each(
