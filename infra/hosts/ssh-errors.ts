@@ -80,15 +80,13 @@ function lastLines(printed: string): string {
     .join(" ");
 }
 
-/** What ssh prints when the session never began: the master has gone or the server takes no more sessions. */
+/**
+ * What ssh prints when the session never began, so that the command certainly did not run: the master has gone or
+ * the server takes no more sessions. A master that went after the request was sent leaves that open: undefined.
+ */
 export function sessionNeverBegan(printed: string): "master-gone" | "refused" | undefined {
   if (/Session open refused|session request failed/i.test(printed)) return "refused";
-  if (
-    /Control socket connect|UNKNOWN port 65535|mux_client_hello_exchange|read from master failed/i.test(
-      printed,
-    )
-  ) {
-    return "master-gone";
-  }
-  return undefined;
+  if (/mux_client_hello_exchange/i.test(printed)) return "master-gone";
+  if (/read from master failed|terminated unexpectedly/i.test(printed)) return undefined;
+  return /Control socket connect|UNKNOWN port 65535/i.test(printed) ? "master-gone" : undefined;
 }

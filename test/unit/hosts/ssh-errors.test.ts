@@ -43,10 +43,17 @@ Host key verification failed.`;
   });
 });
 
-test("a session that never began is told from a command that failed", () => {
-  expect(
-    sessionNeverBegan("mux_client_request_session: session request failed: Session open refused by peer"),
-  ).toBe("refused");
-  expect(sessionNeverBegan("Control socket connect(/tmp/x/c): Connection refused")).toBe("master-gone");
-  expect(sessionNeverBegan("psql: error: connection refused")).toBeUndefined();
+test.each([
+  ["mux_client_request_session: session request failed: Session open refused by peer", "refused"],
+  ["Control socket connect(/tmp/x/c): Connection refused", "master-gone"],
+  ["mux_client_hello_exchange: write packet: Broken pipe", "master-gone"],
+  ["Connection closed by UNKNOWN port 65535", "master-gone"],
+  // The request was on its way: the command may have run, so it must not be run again.
+  [
+    "mux_client_request_session: read from master failed: Broken pipe\nConnection closed by UNKNOWN port 65535",
+    undefined,
+  ],
+  ["psql: error: connection refused", undefined],
+])("%s: %s", (printed, why) => {
+  expect(sessionNeverBegan(printed)).toBe(why);
 });
