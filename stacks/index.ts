@@ -1,6 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { HaPostgres } from "../components/index.ts";
 import { loadConfig, rawFromPulumi } from "../infra/config/load.ts";
+import { ConfigError } from "../infra/config/problem.ts";
+import type { StackConfig } from "../infra/config/schema.ts";
 import { readOverlay } from "../infra/config/overlay.ts";
 import { buildTopology } from "../infra/topology/model.ts";
 
@@ -9,8 +11,7 @@ import { buildTopology } from "../infra/topology/model.ts";
  * application stacks (docs/outputs.md).
  */
 export default function program() {
-  const raw = rawFromPulumi(pulumi.runtime.allConfig());
-  const config = loadConfig(raw, `Pulumi.${pulumi.getStack()}.yaml`, readOverlay());
+  const config = checkedConfig();
   const topology = buildTopology(config);
   const cluster = new HaPostgres("heatwave", { topology, config });
   return {
@@ -19,4 +20,14 @@ export default function program() {
     routers: cluster.routers,
     systemIdentifier: cluster.systemIdentifier,
   };
+}
+
+/** A wrong stack file is the operator's to mend: its report is shown alone, without a stack trace. */
+function checkedConfig(): StackConfig {
+  const raw = rawFromPulumi(pulumi.runtime.allConfig());
+  try {
+    return loadConfig(raw, `Pulumi.${pulumi.getStack()}.yaml`, readOverlay());
+  } catch (error) {
+    throw error instanceof ConfigError ? new pulumi.RunError(error.message) : error;
+  }
 }

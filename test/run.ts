@@ -45,7 +45,7 @@ const fast: readonly Layer[] = [
   { title: "format", command: () => [bin("prettier"), "--check", "--log-level", "warn", "."] },
   {
     title: "imports run one way",
-    command: () => [bin("depcruise"), "--log-level", "error", "stacks", "components", "infra"],
+    command: () => [bin("depcruise"), "--output-type", "err", "stacks", "components", "infra"],
   },
   { title: "fast tests", command: () => [bin("vitest"), "run"], vitest: true },
 ];

@@ -95,7 +95,8 @@ describe("production", () => {
 
   it("mounts directories, never single files", () => {
     for (const { inputs } of ofType("docker:index/container:Container")) {
-      for (const { source } of inputs["mounts"] as { source: string }[]) expect(source).not.toMatch(/\.[a-z]+$/);
+      for (const { source } of inputs["mounts"] as { source: string }[])
+        expect(source).not.toMatch(/\.[a-z]+$/);
     }
   });
 
@@ -117,7 +118,10 @@ describe("production", () => {
   });
 
   it("lets no secret into any input but a command's stdin", () => {
-    const secrets = [...Object.values(CANARY).filter((value) => typeof value === "string"), CANARY.roles.heatwave];
+    const secrets = [
+      ...Object.values(CANARY).filter((value) => typeof value === "string"),
+      CANARY.roles.heatwave,
+    ];
     for (const { name, inputs } of resources) {
       const { stdin: _stdin, ...others } = inputs;
       const text = JSON.stringify(others);
