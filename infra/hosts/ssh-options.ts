@@ -184,6 +184,11 @@ export function sessionArguments(
   ];
 }
 
+/** The arguments of a session with a subsystem of sshd, e.g. `sftp`. */
+export function subsystemArguments(target: SshTarget, controlPath: string, name: string): readonly string[] {
+  return ["-s", ...sessionArguments(target, controlPath, []), name];
+}
+
 /** The arguments of a command to the master itself: `check`, `exit`, `forward`, `cancel`. */
 export function controlArguments(
   target: SshTarget,

@@ -1,4 +1,3 @@
-import { execa } from "execa";
 import { spawn } from "node:child_process";
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import { Readable } from "node:stream";
@@ -7,32 +6,15 @@ import { SessionGate } from "./session-gate.ts";
 import { describeTarget, sessionNeverBegan, SshError } from "./ssh-errors.ts";
 import { SshMaster } from "./ssh-master.ts";
 import type { DialPolicy } from "./ssh-master.ts";
-import { posixCommand, sessionArguments } from "./ssh-options.ts";
+import { posixCommand, sessionArguments, subsystemArguments } from "./ssh-options.ts";
 import type { SshTarget } from "./ssh-options.ts";
+import { greeted, runSession } from "./ssh-session.ts";
+import type { Children, ExecOptions, ExecResult } from "./ssh-session.ts";
+
+export type { ExecOptions, ExecResult } from "./ssh-session.ts";
 
 /** sshd refuses more than MaxSessions (10) per connection; one is left for the master's own. */
 const SESSIONS = 9;
-
-export interface ExecOptions {
-  readonly stdin?: string | Uint8Array | Readable;
-  /** Sent as SSH environment; sshd takes only what its AcceptEnv names and says nothing about the rest. */
-  readonly env?: Readonly<Record<string, string>>;
-  /** Seconds until the session is ended. @default no limit */
-  readonly timeoutSeconds?: number;
-  readonly signal?: AbortSignal;
-  /** Called for each line as it arrives. */
-  readonly onLine?: (line: string, from: "stdout" | "stderr") => void;
-  readonly dial?: DialPolicy;
-}
-
-export interface ExecResult {
-  /** The command's own status; 255 also when a signal ended it there. */
-  readonly exitCode: number;
-  readonly stdout: string;
-  readonly stderr: string;
-  /** Both, in the order of arrival. */
-  readonly output: string;
-}
 
 /**
  * One host over one OpenSSH connection that all sessions share. Authentication is by the agent only.
@@ -43,8 +25,9 @@ export class SshHost {
   readonly target: SshTarget;
   readonly #master: SshMaster;
   readonly #gate = new SessionGate(SESSIONS);
-  readonly #children = new Set<{ kill: (signal?: NodeJS.Signals) => boolean }>();
+  readonly #children: Children = new Set();
   readonly #acceptedEnvironment = new Map<string, boolean>();
+  readonly #subsystems = new Map<string, boolean>();
 
   constructor(target: SshTarget, dial: DialPolicy = {}) {
     this.target = target;
@@ -64,70 +47,36 @@ export class SshHost {
    * @throws SshError when the connection fails, is lost, or the time is over
    */
   async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
+    const names = Object.keys(options.env ?? {});
+    return this.#session(
+      () => [...sessionArguments(this.target, this.#master.controlPath, names), command],
+      command,
+      options,
+    );
+  }
+
+  async #session(
+    argumentsOf: () => readonly string[],
+    what: string,
+    options: ExecOptions,
+  ): Promise<ExecResult> {
     for (let attempt = 1; ; attempt += 1) {
       await this.#master.connect({ ...options.dial, ...(options.signal && { signal: options.signal }) });
       const leave = await this.#gate.enter(options.signal);
       try {
-        const run = await this.#run(command, options);
+        const run = await runSession(this.target, argumentsOf(), options, this.#children);
+        if (run === undefined) throw this.#lost(what);
         const never = run.exitCode === 255 ? sessionNeverBegan(run.stderr) : undefined;
         if (never === undefined) {
-          if (run.exitCode === 255 && !(await this.#master.isAlive())) throw this.#lost(command);
+          if (run.exitCode === 255 && !(await this.#master.isAlive())) throw this.#lost(what);
           return run;
         }
-        if (attempt >= SESSIONS || options.stdin instanceof Readable) throw this.#lost(command);
+        if (attempt >= SESSIONS || options.stdin instanceof Readable) throw this.#lost(what);
         if (never === "refused") this.#gate.lower();
         else this.#master.forget();
       } finally {
         leave();
       }
-    }
-  }
-
-  async #run(command: string, options: ExecOptions): Promise<ExecResult> {
-    const { signal, onLine, env: environment = {} } = options;
-    const names = Object.keys(environment);
-    const child = execa("ssh", [...sessionArguments(this.target, this.#master.controlPath, names), command], {
-      ...(options.stdin === undefined
-        ? { stdin: "ignore" as const }
-        : typeof options.stdin === "string" || options.stdin instanceof Uint8Array
-          ? { input: options.stdin }
-          : { stdin: ["pipe" as const, options.stdin] }),
-      env: environment,
-      all: true,
-      reject: false,
-      stripFinalNewline: false,
-      maxBuffer: 256 * 1024 * 1024,
-      // Its own process group: a Ctrl-C at the terminal is for us to decide on, not for a half-done step.
-      detached: true,
-    });
-    this.#children.add(child);
-    const limit =
-      options.timeoutSeconds === undefined ? undefined : AbortSignal.timeout(options.timeoutSeconds * 1000);
-    const stop = AbortSignal.any([limit, signal].filter((one) => one !== undefined));
-    const end = (): void => {
-      child.kill("SIGTERM");
-      // The master holds the other ends until the command ends on the host, which may never be.
-      child.stdout.destroy();
-      child.stderr.destroy();
-    };
-    stop.addEventListener("abort", end);
-    const lines = onLine === undefined ? [] : [tell(child, "stdout", onLine), tell(child, "stderr", onLine)];
-    try {
-      const result = await child;
-      await Promise.all(lines);
-      if (limit?.aborted === true) {
-        throw new SshError(
-          "timed-out",
-          `ssh ${describeTarget(this.target)}: the command did not end within ${options.timeoutSeconds ?? 0} s`,
-        );
-      }
-      if (signal?.aborted === true)
-        throw new SshError("aborted", `ssh ${describeTarget(this.target)}: aborted`);
-      if (result.exitCode === undefined) throw this.#lost(command);
-      return { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr, output: result.all };
-    } finally {
-      stop.removeEventListener("abort", end);
-      this.#children.delete(child);
     }
   }
 
@@ -209,6 +158,24 @@ export class SshHost {
   }
 
   /**
+   * Whether sshd offers a subsystem, e.g. `sftp`. Asked once per connection.
+   * @throws SshError when the connection fails
+   */
+  async offersSubsystem(name: string, options: ExecOptions = {}): Promise<boolean> {
+    const known = this.#subsystems.get(name);
+    if (known !== undefined) return known;
+    const result = await this.#session(
+      () => subsystemArguments(this.target, this.#master.controlPath, name),
+      `subsystem ${name}`,
+      options,
+    );
+    // A shared session is refused without a word. One that is offered ends at once, since its input is empty.
+    const offered = result.exitCode === 0;
+    this.#subsystems.set(name, offered);
+    return offered;
+  }
+
+  /**
    * Makes a unix socket of the host reachable at a private local path until this connection is closed. Needs no
    * session, so any number of connections may be open through it.
    */
@@ -228,38 +195,5 @@ export class SshHost {
       "connection-lost",
       `ssh ${describeTarget(this.target)}: the connection was lost while ${JSON.stringify(shown)} ran; whether it ended there is not known`,
     );
-  }
-}
-
-/** Waits for the first byte and takes it away; what the child printed instead if it ended without one. */
-function greeted(child: ChildProcessWithoutNullStreams): Promise<string | undefined> {
-  return new Promise((resolve, reject) => {
-    let printed = "";
-    const hear = (text: Buffer): void => void (printed += text.toString());
-    const ended = (): void => resolve(printed);
-    const greeting = (): void => {
-      // Fires once more at the end of the stream, then without a byte.
-      if (child.stdout.read(1) === null) return;
-      child.stdout.off("readable", greeting);
-      child.stderr.off("data", hear);
-      child.off("close", ended);
-      resolve(undefined);
-    };
-    child.stderr.on("data", hear);
-    child.stdout.on("readable", greeting);
-    child.once("close", ended);
-    child.once("error", reject);
-  });
-}
-
-async function tell(
-  child: { readonly iterable: (options: { from: "stdout" | "stderr" }) => AsyncIterable<unknown> },
-  from: "stdout" | "stderr",
-  onLine: (line: string, from: "stdout" | "stderr") => void,
-): Promise<void> {
-  try {
-    for await (const line of child.iterable({ from })) onLine(String(line), from);
-  } catch {
-    // The iteration fails as the child does, which the caller learns from the child itself.
   }
 }

@@ -12,7 +12,7 @@ import { SshHost } from "../../infra/hosts/ssh.ts";
 import { pinnedHostKeyArguments } from "../../infra/hosts/ssh-options.ts";
 import { callContext, make, secret } from "../support/provider-calls.ts";
 import { IMAGE, importImage, LABELS, removeAll } from "../support/docker-fixture.ts";
-import { startSshd } from "../support/sshd.ts";
+import { NO_SFTP, startSshd } from "../support/sshd.ts";
 import type { TestSshd } from "../support/sshd.ts";
 
 /** Hosts and packages over a real sshd of the test's own, on loopback. */
@@ -203,6 +203,22 @@ describe("remote commands and copies", () => {
     expect(readFileSync(join(to, "from/sub/two"), "utf8")).toBe("2");
     expect(readFileSync(join(to, "flat/sub/two"), "utf8")).toBe("2");
     await expect(copy(new Archive({ path: "from" }, "4"), join(to, "one"))).rejects.toThrow(/failed to copy/);
+  });
+
+  test("a host without SFTP is told, as the real package would find it", async () => {
+    const bare = await startSshd([NO_SFTP]);
+    try {
+      const { port = 22, agentSocket = "" } = bare.target;
+      const there = { ...connection, port, hostKey: bare.hostKey, agentSocketPath: agentSocket };
+      const news = {
+        connection: there,
+        source: new Asset({ text: "x" }, "1"),
+        remotePath: join(scratch, "none"),
+      };
+      await expect(make(provider, callContext(COPY, "copy"), news)).rejects.toThrow(/offers no SFTP/);
+    } finally {
+      bare.stop();
+    }
   });
 
   test("a host that is not there is told after the attempts that were allowed", async () => {

@@ -18,6 +18,9 @@ export interface TestSshd {
   readonly stop: () => void;
 }
 
+/** An option of `startSshd` (a comment to sshd): offer no SFTP. */
+export const NO_SFTP = "# no sftp";
+
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -46,7 +49,7 @@ async function started(child: ChildProcess, sign: RegExp): Promise<void> {
   });
 }
 
-/** @param options lines for sshd_config, e.g. `MaxSessions 2` */
+/** @param options lines for sshd_config, e.g. `MaxSessions 2`; it offers SFTP unless they hold `NO_SFTP` */
 export async function startSshd(options: readonly string[] = []): Promise<TestSshd> {
   const directory = mkdtempSync(join(tmpdir(), "hw-sshd-"));
   const hostKey = makeKey(join(directory, "host"));
@@ -66,6 +69,7 @@ export async function startSshd(options: readonly string[] = []): Promise<TestSs
     "PidFile none",
     "AcceptEnv HW_*",
     ...options,
+    ...(options.includes(NO_SFTP) ? [] : ["Subsystem sftp internal-sftp"]),
   ];
   writeFileSync(join(directory, "sshd_config"), `${config.join("\n")}\n`);
   const agentSocket = join(directory, "agent");

@@ -52,7 +52,9 @@ export function updatedOutputs(
   inputs: ValueMap,
 ): Record<string, Value> {
   const known = outputsFromInputs(fields, inputs);
-  const result: Record<string, Value> = { ...oldOutputs };
+  // The real bridge's note on how it wrote these very outputs; kept beside changed ones it would mislead it.
+  const { __pulumi_raw_state_delta: _, ...kept } = oldOutputs;
+  const result: Record<string, Value> = kept;
   for (const [key, field] of Object.entries(fields)) {
     if (field.outputOnly === true || (field.computed === true && inputs[key] === undefined)) continue;
     if (canonical(field, oldOutputs[key]) !== canonical(field, inputs[key])) result[key] = known[key] ?? null;

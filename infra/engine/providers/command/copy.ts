@@ -40,6 +40,12 @@ export async function copyToRemote(
 ): Promise<void> {
   const source = unwrap(inputs["source"] ?? null);
   const remotePath = readText(inputs, "remotePath") ?? "";
+  // The real package copies over SFTP: what it could not do must fail here too.
+  if (!(await host.offersSubsystem("sftp", { dial, signal: context.signal }))) {
+    throw new Error(
+      "ssh: subsystem request failed: the host's sshd offers no SFTP; add `Subsystem sftp internal-sftp` to its sshd_config",
+    );
+  }
   const put = async (script: string, args: readonly string[], stdin: Uint8Array): Promise<void> => {
     const result = await host.exec(posixCommand(script, ...args), { stdin, dial, signal: context.signal });
     if (result.exitCode === 0) return;
