@@ -34,7 +34,8 @@ const program = new Command("bin/rehearse")
     `
 Examples:
   bin/rehearse -y                                  everything, unattended
-  bin/rehearse up                                  only the world: hosts and controller, nothing deployed
+  bin/rehearse up                                  world and stack, without the story
+  bin/rehearse up --hosts-only                     hosts and controller, nothing deployed
   bin/rehearse exec -- bin/engine preview -s production
   bin/rehearse exec -- ssh dal-01                  a shell on a host, as the operator would get it
   bin/rehearse host dal-01 -- docker ps            a command as root on a host, from outside
@@ -61,10 +62,27 @@ const context = () => new Context(program.opts() satisfies Globals);
 
 program
   .command("up")
-  .description("make the world, or what is missing of it; copies what changed in the checkout")
-  .action(async () => {
+  .description(
+    "make the world, or what is missing of it, and bring the stack up in it, as it now is in the checkout",
+  )
+  .option("--hosts-only", "leave the stack alone")
+  .action(async ({ hostsOnly }) => {
     const at = context();
     const { plan, overlay } = await at.up();
+    if (hostsOnly !== true) {
+      const code = await runInside(
+        plan.controller.container,
+        ["bin/engine", "up", "--stack", at.stack, "--yes"],
+        { exec: ["-w", "/heatwave"], stdoutToStderr: at.globals.json === true },
+      );
+      if (code !== 0) {
+        throw new RehearsalError(
+          "The stack did not come up",
+          "what stopped it stands above; the world stays as it is",
+          `bin/rehearse up${at.suffix()}, once it is mended`,
+        );
+      }
+    }
     if (at.globals.json === true) {
       const { secrets, ...shown } = overlay;
       process.stdout.write(
@@ -77,8 +95,8 @@ program
     );
     for (const line of describeOverlay(overlay)) process.stdout.write(`  ${line}\n`);
     process.stdout.write(
-      `\nNext:\n  bin/rehearse${at.suffix()} exec -- bin/engine preview --stack ${at.stack}\n` +
-        `  bin/rehearse${at.suffix()} status\n  bin/rehearse${at.suffix()} down\n`,
+      `\nNext:\n  bin/rehearse${at.suffix()} exec -- bin/engine preview --diff --stack ${at.stack}\n` +
+        `  bin/rehearse${at.suffix()} psql write\n  bin/rehearse${at.suffix()} status\n  bin/rehearse${at.suffix()} down\n`,
     );
   });
 
