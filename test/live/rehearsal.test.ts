@@ -60,7 +60,7 @@ describe("a sealed world", () => {
   beforeAll(async () => {
     await rehearse("down");
     before = routes(undefined);
-    const up = JSON.parse(await must("--json", "up")) as { overlay: { images: { node: string } } };
+    const up = JSON.parse(await must("--json", "up", "--hosts-only")) as { overlay: { images: { node: string } } };
     nodeImage = up.overlay.images.node;
     third = await thirdNumber();
     await docker("volume", "create", "--label", `heatwave.world=${world}-other`, bystander);
@@ -117,6 +117,8 @@ describe("a sealed world", () => {
       const gateway = `10.213.${third}.1`;
       expect(await run(`ip route get ${gateway} 2>&1 || true`)).toMatch(/Permission denied|prohibit/);
     }
+    // A name outside is refused at once, not looked up and not waited for.
+    expect(await controller("timeout 2 getent hosts deb.debian.org; echo $?")).toBe("2");
     // Nor does a container on a host, which its host would forward for.
     expect(await onHost(here.name, connectFrom(nodeImage, "", "192.0.2.1", 53))).toMatch(/^(timeout|E\w+)$/);
   });
@@ -190,7 +192,7 @@ describe("a sealed world", () => {
     );
     await docker("kill", outer);
     expect((await rehearse("status")).stdout).toMatch(new RegExp(`${there.name}.*exited`));
-    await must("up");
+    await must("up", "--hosts-only");
     await controller(
       `timeout 20 bash -c 'until exec 3<>/dev/tcp/${there.address}/18081; do sleep 0.1; done' 2>/dev/null; ssh ${there.name} true`,
     );
@@ -201,7 +203,7 @@ describe("a sealed world", () => {
     await controller("echo '# flipped here' >> Pulumi.production.yaml");
     const overlay = await controller("sha256sum /etc/heatwave/overlay.json");
     await docker("rm", "-f", `heatwave-${world}-controller`);
-    await must("up");
+    await must("up", "--hosts-only");
     expect(await controller("tail -n 1 Pulumi.production.yaml")).toBe("# flipped here");
     expect(await controller("sha256sum /etc/heatwave/overlay.json")).toBe(overlay);
   });
@@ -213,7 +215,7 @@ describe("a sealed world", () => {
     const secrets = [overlay.secrets.superuserPassword, ...Object.values(overlay.secrets.roles)];
     const names = await docker("ps", "-aq", "--filter", `label=heatwave.world=${world}`);
     const inspected = await docker("inspect", ...names.split("\n"));
-    const printed = await rehearse("up");
+    const printed = await rehearse("up", "--hosts-only");
     for (const secret of secrets) {
       const canary = secret.slice(0, 24);
       expect(inspected).not.toContain(canary);

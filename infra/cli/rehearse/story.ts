@@ -139,7 +139,8 @@ function lookAround(at: Context, site: string, host: string): string {
     ["down", "the world; built images stay for the next one"],
     ["prune", "every world, the images, and the Docker daemon that was started for it"],
   ];
+  const width = Math.max(...[...commands, ...removal].map(([verb]) => verb.length)) + rehearse.length + 4;
   const lines = (rows: typeof commands) =>
-    rows.map(([verb, meaning]) => `  ${`${rehearse} ${verb}`.padEnd(66)}${pc.dim(meaning)}`);
+    rows.map(([verb, meaning]) => `  ${`${rehearse} ${verb}`.padEnd(width)}${pc.dim(meaning)}`);
   return [pc.bold("Look around"), ...lines(commands), "", pc.bold("Remove it"), ...lines(removal)].join("\n");
 }

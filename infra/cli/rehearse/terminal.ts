@@ -64,14 +64,14 @@ export class TerminalProgress implements Progress {
   #draw(): void {
     this.#clear();
     this.#frame += 1;
-    const width = this.#out.columns;
+    // A line that wraps would be two to clear.
+    const width = (this.#out.columns || 80) - 1;
     for (const step of this.#active) {
       const frame = FRAMES[this.#frame % FRAMES.length] ?? "";
       const time = seconds(performance.now() - step.since);
-      const room = Math.max(0, width - step.title.length - time.length - 6);
-      this.#out.write(
-        `${pc.cyan(frame)} ${step.title} ${pc.dim(`${time}  ${step.status.slice(0, room)}`)}\n`,
-      );
+      const title = step.title.slice(0, Math.max(10, width - time.length - 4));
+      const status = step.status.slice(0, Math.max(0, width - title.length - time.length - 5));
+      this.#out.write(`${pc.cyan(frame)} ${title} ${pc.dim(`${time}  ${status}`)}\n`);
       this.#drawn += 1;
     }
   }
