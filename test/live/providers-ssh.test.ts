@@ -23,8 +23,8 @@ beforeAll(async () => {
   sshd = await startSshd(["MaxSessions 3"]);
   scratch = mkdtempSync(join(tmpdir(), "hw-live-"));
 });
-afterAll(() => {
-  sshd.stop();
+afterAll(async () => {
+  await sshd.stop();
   rmSync(scratch, { recursive: true, force: true });
 });
 
@@ -217,7 +217,7 @@ describe("remote commands and copies", () => {
       };
       await expect(make(provider, callContext(COPY, "copy"), news)).rejects.toThrow(/offers no SFTP/);
     } finally {
-      bare.stop();
+      await bare.stop();
     }
   });
 

@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
@@ -15,7 +16,7 @@ export interface TestSshd {
   readonly directory: string;
   /** A second host key pair, for a host that changed. */
   readonly otherHostKey: string;
-  readonly stop: () => void;
+  readonly stop: () => Promise<void>;
 }
 
 /** An option of `startSshd` (a comment to sshd): offer no SFTP. */
@@ -89,10 +90,16 @@ export async function startSshd(options: readonly string[] = []): Promise<TestSs
     hostKey,
     otherHostKey,
     directory,
-    stop: () => {
-      sshd.kill("SIGTERM");
-      agent.kill("SIGTERM");
+    stop: async () => {
+      // The agent takes its socket away as it ends, so the folder goes after both.
+      await Promise.all([sshd, agent].map(ended));
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  const exit = once(child, "exit");
+  child.kill("SIGTERM");
+  await exit;
 }

@@ -1,7 +1,7 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test, vi } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 
 import { compileGlob, selectPaths } from "../../../infra/engine/providers/command/glob.ts";
 import { checkCommandInputs } from "../../../infra/engine/providers/command/inputs.ts";
@@ -11,6 +11,9 @@ import type { ValueMap } from "../../../infra/engine/values.ts";
 import { callContext, make, secret } from "../../support/provider-calls.ts";
 
 const LOCAL = "command:local:Command";
+const scratch = mkdtempSync(join(tmpdir(), "hw-unit-"));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
 const provider = new CommandProvider();
 const context = callContext(LOCAL, "cmd", tmpdir());
 const connection = { host: "192.0.2.1", hostKey: "ssh-ed25519 AAAA" };
@@ -151,7 +154,7 @@ describe("a local command", () => {
   });
 
   test("runs its delete with the recorded environment", async () => {
-    const file = join(mkdtempSync(join(tmpdir(), "hw-cmd-")), "gone");
+    const file = join(mkdtempSync(join(scratch, "cmd-")), "gone");
     const made = await make(provider, context, { delete: `echo $A >${file}`, environment: { A: "bye" } });
     await provider.delete(context, made.id, made.inputs, made.outputs);
     const read = await make(provider, context, { create: `cat ${file}` });
@@ -159,10 +162,10 @@ describe("a local command", () => {
   });
 
   test("starts in dir, relative to the program's folder, with its own interpreter", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "hw-cmd-"));
+    const directory = mkdtempSync(join(scratch, "cmd-"));
     writeFileSync(join(directory, "a.txt"), "content");
-    const here = callContext(LOCAL, "cmd", tmpdir());
-    const dir = directory.slice(tmpdir().length + 1);
+    const here = callContext(LOCAL, "cmd", scratch);
+    const dir = directory.slice(scratch.length + 1);
     const made = await make(provider, here, { create: "a.txt", dir, interpreter: ["cat"] });
     expect(made.outputs["stdout"]).toBe("content");
     await expect(make(provider, here, { create: "true", dir: "nowhere" })).rejects.toThrow(
@@ -171,7 +174,7 @@ describe("a local command", () => {
   });
 
   test("collects files after the run", async () => {
-    const dir = mkdtempSync(join(tmpdir(), "hw-cmd-"));
+    const dir = mkdtempSync(join(scratch, "cmd-"));
     const made = await make(provider, context, {
       create: "mkdir sub; echo a >a.txt; echo b >sub/b.txt; echo c >sub/c.log",
       dir,
