@@ -96,6 +96,8 @@ export function createContainer(
       dependsOn: [...dependencies(opts), image],
       // Name and ports are fixed: the old one has to go first.
       deleteBeforeReplace: true,
+      // The provider records a change of these and never applies it (terraform-provider-docker's Update).
+      replaceOnChanges: ["mounts", "healthcheck"],
     },
   );
 }
