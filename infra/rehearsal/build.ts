@@ -31,8 +31,8 @@ export async function ensureImages(
   options: BuildOptions,
 ): Promise<Record<string, string>> {
   const plans = names.map((name) => planImage(name, options.packageDirectory));
-  const missing: Plan[] = [];
-  for (const plan of plans) if (!(await exists(plan.reference))) missing.push(plan);
+  const present = new Set(await rows(["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]));
+  const missing = plans.filter((plan) => !present.has(plan.reference));
   if (missing.length > 0) {
     const base = planImage("base", options.packageDirectory);
     if (!(await exists(base.reference))) await buildBase(base, options);

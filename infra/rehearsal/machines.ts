@@ -45,10 +45,10 @@ export async function ensureController(
     found = undefined;
   }
   if (found === undefined) await create(plan, wanted);
-  await give(container, "/etc/heatwave-world.d", {
+  await give(container, found?.state, "/etc/heatwave-world.d", {
     "machine.env": machineEnvironment(plan.controller, plan),
   });
-  await give(container, "/etc/heatwave", {
+  await give(container, found?.state, "/etc/heatwave", {
     ssh_config: sshConfig(plan),
     known_hosts: knownHosts(plan, identity.hostPublicKeys),
   });
@@ -66,12 +66,18 @@ export async function ensureHost(
   const wanted = hostContainer(machine, plan, material);
   const found = await stateOf(container);
   if (found === undefined) await create(plan, wanted);
-  await give(container, "/etc/heatwave-world.d", {
+  await give(container, found?.state, "/etc/heatwave-world.d", {
     "machine.env": machineEnvironment(machine, plan, machine),
     authorized_keys: identity.operatorPublicKey,
     host_key: identity.hostPrivateKeys[machine.name] ?? "",
   });
-  await give(container, "/etc", { "heatwave-world": `world=${plan.world}\nid=${identity.id}\n` }, 0o644);
+  await give(
+    container,
+    found?.state,
+    "/etc",
+    { "heatwave-world": `world=${plan.world}\nid=${identity.id}\n` },
+    0o644,
+  );
   await startOrRefresh(machine, found?.state);
   return { outdated: found !== undefined && found.spec !== specOf(wanted) };
 }
@@ -113,16 +119,28 @@ async function startOrRefresh(machine: Machine, state: string | undefined): Prom
   else await docker(["start", machine.container]);
 }
 
-/** Copies files into a container, which need not run, without showing them to anyone else. */
+/** Writes files in a container, which need not run, without showing them to anyone else. */
 async function give(
   container: string,
+  state: string | undefined,
   folder: string,
   files: Readonly<Record<string, string>>,
   mode = 0o600,
 ): Promise<void> {
+  if (state === "running") {
+    // `docker cp` would mount all its volumes a second time, which Docker then complains of in its log.
+    const script = 'umask 077 && cat > "$1.new" && chmod "$2" "$1.new" && mv "$1.new" "$1"';
+    for (const [name, text] of Object.entries(files)) {
+      const path = `${folder}/${name}`;
+      const shell = ["sh", "-c", script, "sh", path, mode.toString(8)];
+      await docker(["exec", "-i", container, ...shell], { input: text });
+    }
+    return;
+  }
   const directory = mkdtempSync(join(tmpdir(), "heatwave-give-"));
   try {
     for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text, { mode });
+    // File by file: a folder would bring its own mode with it.
     for (const name of Object.keys(files)) {
       await docker(["cp", "-q", join(directory, name), `${container}:${folder}/${name}`]);
     }

@@ -50,17 +50,21 @@ export function stackSpec(stack: StackConfig, registry = false): StackSpec {
  * @throws {RehearsalError}
  */
 export async function up(options: UpOptions): Promise<World> {
-  const { progress, packageDirectory } = options;
+  const { progress, packageDirectory, registry } = options;
   const images = await ensureImages(
-    ["host", ...(options.registry ? (["registry"] as const) : STAND_INS), "controller"],
+    ["host", ...(registry ? (["registry"] as const) : STAND_INS), "controller"],
     options,
   );
-  const plan = await ensureNetwork(options.world, stackSpec(options.stack, options.registry));
+  const [hostImage, controllerImage] = [images["host"] ?? "", images["controller"] ?? ""];
+  const standIns = registry ? {} : Object.fromEntries(STAND_INS.map((name) => [name, images[name] ?? ""]));
+  const plan = await ensureNetwork(options.world, stackSpec(options.stack, registry));
   await ensureVolumes(plan);
-  const identity = await ensureIdentity(plan, images["controller"] ?? "");
-  const standIns = options.registry
-    ? {}
-    : Object.fromEntries(STAND_INS.map((name) => [name, images[name] ?? ""]));
+  const [identity, modules, rights] = await Promise.all([
+    ensureIdentity(plan, controllerImage),
+    ensureSharedVolume("modules", [readLock(packageDirectory)]),
+    findHostRights(hostImage),
+    ensureMirror(plan, images["registry"] ?? ""),
+  ]);
   const overlay = buildOverlay({
     world: options.world,
     images: standIns,
@@ -68,17 +72,13 @@ export async function up(options: UpOptions): Promise<World> {
     declaredSecrets: options.stack.secrets,
     earlier: identity.overlay,
   });
-  await ensureMirror(plan, images["registry"] ?? "");
-  const hostImage = images["host"] ?? "";
-  const rights = await findHostRights(hostImage);
-  const seed = options.registry
+  const seed = registry
     ? undefined
     : await progress.step("Images for the hosts", () =>
         ensureSeed(Object.values(standIns), hostImage, rights),
       );
-  const modules = await ensureSharedVolume("modules", [readLock(packageDirectory)]);
   const controller = progress.step("Controller: network, agent, checkout, packages", async (status) => {
-    await ensureController(plan, identity, images["controller"] ?? "", modules);
+    await ensureController(plan, identity, controllerImage, modules);
     await writeInside(
       plan.controller.container,
       "/etc/heatwave/overlay.json",
@@ -92,7 +92,7 @@ export async function up(options: UpOptions): Promise<World> {
       identity.checkout,
     );
     status(`${sent} files sent, ${removed} removed; packages`);
-    await fillModules(packageDirectory, plan.controller.container, modules, images["controller"] ?? "");
+    await fillModules(packageDirectory, plan.controller.container, modules, controllerImage);
   });
   const hosts = plan.hosts.map((machine) =>
     progress.step(`Host ${machine.name} (${machine.tailnet})`, async (status) => {
@@ -101,7 +101,7 @@ export async function up(options: UpOptions): Promise<World> {
         progress.note(`Host ${machine.name} was made from older images; bin/rehearse down renews it.`);
       status("Docker");
       await ensureInnerDocker(machine);
-      if (options.registry) await pullOriginals(machine, options.stack);
+      if (registry) await pullOriginals(machine, options.stack);
       else await loadImages(machine, Object.values(standIns));
       await ensureExternalNetwork(machine, plan);
       await controller.catch(() => undefined);
@@ -185,9 +185,9 @@ async function ensureNetwork(world: string, spec: StackSpec): Promise<WorldPlan>
 async function ensureVolumes(plan: WorldPlan): Promise<void> {
   const wanted = [...Object.values(plan.volumes), ...plan.hosts.map((host) => host.volume)];
   const present = new Set(await labelled("volume", plan.world));
-  for (const volume of wanted.filter((name) => !present.has(name))) {
-    await docker(["volume", "create", "--label", `${WORLD_LABEL}=${plan.world}`, volume]);
-  }
+  const create = (name: string) =>
+    docker(["volume", "create", "--label", `${WORLD_LABEL}=${plan.world}`, name]);
+  await Promise.all(wanted.filter((name) => !present.has(name)).map(create));
 }
 
 /** Waits for the daemon inside by the shortest way; whether SSH reaches it is asked at the end. */
