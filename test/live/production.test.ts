@@ -14,7 +14,7 @@ describe("Pulumi.production.yaml, unmodified, in a sealed world", () => {
   it("a preview without changes takes less than 5 s when warm", async () => {
     // Timed where it runs, as an operator's shell there would.
     const line =
-      'begun=$(date +%s%N); bin/engine preview --stack production --expect-no-changes >&2 && echo $(( ($(date +%s%N) - begun) / 1000000 ))';
+      "begun=$(date +%s%N); bin/engine preview --stack production --expect-no-changes >&2 && echo $(( ($(date +%s%N) - begun) / 1000000 ))";
     const times: number[] = [];
     for (let run = 0; run < 3; run++) times.push(Number(await world.controller(line)) / 1000);
     console.log(`no-change preview: ${times.map((time) => time.toFixed(1)).join(", ")} s`);
