@@ -1,6 +1,8 @@
 import { detailedDiff } from "./compare.ts";
 import type { Step } from "./events.ts";
+import { parsePath, resetAt } from "./property-path.ts";
 import * as calls from "./provider-calls.ts";
+import type { DiffKind, PropertyDiff, Provider } from "./providers/provider.ts";
 import { renameReferences } from "./resource.ts";
 import type { Resource } from "./resource.ts";
 import type { Run } from "./run.ts";
@@ -39,31 +41,79 @@ async function refreshOne(run: Run, resource: Resource, gone: Set<string>): Prom
     hidden: false,
     part: false,
   };
-  await run.work(async () => {
-    const start = performance.now();
+  const start = performance.now();
+  const read = await run.work(() => {
     run.emit({ kind: "step", step, planning: run.options.preview });
-    const read = await calls.read(run, provider, resource);
-    const outcome = outcomeOf(step, resource, read);
-    if (read === undefined) {
-      // The old half of a replacement shares its URN with what took its place.
-      if (!resource.delete) gone.add(resource.urn);
-      await run.journal.remove(resource);
-    } else if (outcome.operation === "update") {
-      await run.journal.amend(resource, { ...read, modified: new Date().toISOString() });
-    }
-    run.count(outcome.operation);
-    run.emit({ kind: "done", step: outcome, seconds: (performance.now() - start) / 1000 });
+    return calls.read(run, provider, resource);
   });
+  const outcome =
+    read === undefined
+      ? ({ ...step, operation: "delete", after: undefined } satisfies Step)
+      : await outcomeOf(run, provider, step, resource, read);
+  if (read === undefined) {
+    // The old half of a replacement shares its URN with what took its place.
+    if (!resource.delete) gone.add(resource.urn);
+    await run.journal.remove(resource);
+  } else if (!isRecordedAs(resource, read)) {
+    await run.journal.amend(resource, { ...read, modified: new Date().toISOString() });
+  }
+  run.count(outcome.operation);
+  run.emit({ kind: "done", step: outcome, seconds: (performance.now() - start) / 1000 });
 }
 
-/** What a refresh found, shown as the change from the recorded to the real. */
-function outcomeOf(step: Step, resource: Resource, read: Resource | undefined): Step {
-  if (read === undefined) return { ...step, operation: "delete", after: undefined };
-  const isSame = equal(resource.outputs, read.outputs, true) && equal(resource.inputs, read.inputs, true);
-  if (isSame) return { ...step, operation: "same" };
-  const detailed = detailedDiff(resource.outputs, read.outputs);
-  const changedKeys = [...new Set(Object.keys(detailed).map((path) => path.split(/[.[]/)[0] ?? path))];
-  return { ...step, operation: "update", after: read, changedKeys, detailedDiff: detailed };
+const isRecordedAs = (resource: Resource, read: Resource): boolean =>
+  resource.id === read.id &&
+  equal(resource.outputs, read.outputs, true) &&
+  equal(resource.inputs, read.inputs, true);
+
+/**
+ * What a refresh found, shown as the change from the recorded to the real. Only what the next `up` would put right
+ * counts as drift: an address that the daemon gave anew, or `[]` for nothing where another engine wrote `null`, is
+ * recorded and is no change.
+ */
+async function outcomeOf(
+  run: Run,
+  provider: Provider,
+  step: Step,
+  resource: Resource,
+  read: Resource,
+): Promise<Step> {
+  const after = { ...step, after: read };
+  if (resource.external) {
+    // Nothing is wanted of it, so whatever differs is worth telling.
+    const detailed = detailedDiff(resource.outputs, read.outputs);
+    if (Object.keys(detailed).length === 0) return { ...after, operation: "same" };
+    return { ...after, operation: "update", changedKeys: topLevelKeys(detailed), detailedDiff: detailed };
+  }
+  const wanted = resource.ignoreChanges.reduce(
+    (inputs, path) => resetAt(read.inputs, inputs, path),
+    resource.inputs,
+  );
+  const diff = await calls.diff(run, provider, read, wanted);
+  if (!diff.changes) return { ...after, operation: "same" };
+  const detailed = inverted(diff.detailed);
+  return { ...after, operation: "update", changedKeys: topLevelKeys(detailed), detailedDiff: detailed };
+}
+
+const topLevelKeys = (detailed: Readonly<Record<string, PropertyDiff>>): readonly string[] => [
+  ...new Set(Object.keys(detailed).map((path) => String(parsePath(path)[0] ?? ""))),
+];
+
+const INVERSE: Readonly<Partial<Record<DiffKind, DiffKind>>> = {
+  add: "delete",
+  delete: "add",
+  "add-replace": "delete-replace",
+  "delete-replace": "add-replace",
+};
+
+/** The provider tells what `up` would do; a refresh shows what reality did. */
+function inverted(detailed: Readonly<Record<string, PropertyDiff>>): Readonly<Record<string, PropertyDiff>> {
+  return Object.fromEntries(
+    Object.entries(detailed).map(([path, entry]) => [
+      path,
+      { ...entry, kind: INVERSE[entry.kind] ?? entry.kind },
+    ]),
+  );
 }
 
 /** Takes references to resources that are gone out of the others. */

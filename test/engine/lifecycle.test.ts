@@ -112,6 +112,35 @@ describe("a program's life", () => {
     expect(up.log).toEqual(["update pair-left", "create pair-right"]);
   });
 
+  test("refresh records what only reality decides, and calls it no drift", async () => {
+    await using stack = await EngineStack.open("basic");
+    await stack.run("up");
+    const recorded = (await stack.resource("pair-left"))?.["outputs"] as object;
+    stack.cloud.things.set("id-1", { ...stack.cloud.things.get("id-1"), serial: 77 });
+
+    const refresh = await stack.run("refresh");
+    expect(refresh.result.changes).toEqual({ same: 3 });
+    expect((await stack.resource("pair-left"))?.["outputs"]).toEqual({ ...recorded, serial: 77 });
+  });
+
+  test("refresh shows drift as reality's change: from what is recorded to what is", async () => {
+    await using stack = await EngineStack.open("basic");
+    await stack.run("up");
+    stack.cloud.things.set("id-1", { value: null, serial: 1 });
+
+    const { events } = await stack.run("refresh");
+    const drift = events.find((event) => event.kind === "done" && event.step.operation === "update");
+    // up would put the value back in place of null; what happened is the way from 1 to null.
+    expect(drift).toMatchObject({
+      step: {
+        before: { outputs: { value: 1 } },
+        after: { outputs: { value: null } },
+        changedKeys: ["value"],
+        detailedDiff: { value: { kind: "update" } },
+      },
+    });
+  });
+
   test("a run that was told to stop starts no further steps", async () => {
     await using stack = await EngineStack.open("basic");
     const stop = new AbortController();

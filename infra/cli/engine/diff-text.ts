@@ -51,13 +51,13 @@ function stepDifferences(step: Step): readonly Difference[] {
   return [...inputs, ...drift.filter((difference) => !isShown(difference))];
 }
 
-/** What a refresh found: recorded outputs against real ones. */
+/** What a refresh found: recorded outputs against real ones, of the properties that count as drift. */
 export function refreshLines(step: Step, options: DiffOptions): readonly string[] {
-  const { before, after } = step;
+  const { before, after, changedKeys } = step;
   if (before === undefined || after === undefined) return [];
-  return differences(before.outputs, after.outputs).flatMap((difference) =>
-    differenceLines(difference, formatPath(difference.path), options),
-  );
+  return differences(before.outputs, after.outputs)
+    .filter(({ path }) => changedKeys.includes(String(path[0] ?? "")))
+    .flatMap((difference) => differenceLines(difference, formatPath(difference.path), options));
 }
 
 /** Lines for two maps, e.g. a stack's outputs. */
