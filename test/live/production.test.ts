@@ -50,6 +50,47 @@ describe("Pulumi.production.yaml, unmodified, in a sealed world", () => {
     expect(preview).toMatch(/2 to update, 100 unchanged/);
   });
 
+  it("changed settings are put in force by reloads: no container is touched, and a bad one is refused", async () => {
+    const ids = (): Promise<string[]> =>
+      Promise.all(topology.hosts.map(({ name }) => world.host(name, "docker ps -q --no-trunc | sort")));
+    const edited = async (...edits: readonly string[]) => {
+      const line = [
+        "cp Pulumi.production.yaml /tmp/kept.yaml",
+        `sed -i ${edits.map((edit) => `-e '${edit}'`).join(" ")} Pulumi.production.yaml`,
+        "bin/engine up --yes --stack production; code=$?",
+        "cp /tmp/kept.yaml Pulumi.production.yaml; exit $code",
+      ].join("\n");
+      return world.attempt("exec", "--", "sh", "-c", line);
+    };
+    const before = await ids();
+    const changed = await edited(
+      "s/fall: 3/fall: 5/",
+      "s/max_connections: 200/max_connections: 200\\n      work_mem: 8MB/",
+    );
+    expect(changed, changed.stdout + changed.stderr).toMatchObject({ code: 0 });
+    for (const { name } of topology.sites) expect(await world.sql(name, "show work_mem")).toBe("8MB");
+    expect(
+      await world.host(
+        "dal-01",
+        "docker exec heatwave-haproxy grep -c 'fall 5' /usr/local/etc/haproxy/haproxy.cfg",
+      ),
+    ).toMatch(/^2/);
+
+    const refused = await edited(
+      "s/max_connections: 200/max_connections: 200\\n      work_mem: 8 elephants/",
+    );
+    expect(refused.code).toBe(1);
+    expect(refused.stdout + refused.stderr).toMatch(
+      /refuses postgresql\.conf; the old one stays in force[^]*work_mem/,
+    );
+    for (const { name } of topology.sites) expect(await world.sql(name, "show work_mem")).toBe("8MB");
+
+    const back = await world.engine("up", "--yes");
+    expect(back, back.stdout + back.stderr).toMatchObject({ code: 0 });
+    for (const { name } of topology.sites) expect(await world.sql(name, "show work_mem")).toBe("4MB");
+    expect(await ids()).toEqual(before);
+  });
+
   it("the local site is reached by kamal DNS, since its own published port is blocked to containers", async () => {
     const probe = (address: string): string =>
       `docker exec heatwave-haproxy sh -c 'wget -q -T 2 -O - http://${address}:8008/health >/dev/null && echo open || echo blocked'`;
