@@ -1,6 +1,7 @@
 import { detailedDiff } from "./compare.ts";
 import type { Step } from "./events.ts";
 import { parsePath, resetAt } from "./property-path.ts";
+import { isHidden } from "./deletes.ts";
 import * as calls from "./provider-calls.ts";
 import type { DiffKind, PropertyDiff, Provider } from "./providers/provider.ts";
 import { renameReferences } from "./resource.ts";
@@ -14,7 +15,6 @@ export async function refreshAll(run: Run, resources: readonly Resource[]): Prom
   const gone = new Set<string>();
   await Promise.all(
     resources.map(async (resource) => {
-      if (!resource.custom || isProviderType(resource.type) || resource.pendingReplacement) return;
       try {
         await refreshOne(run, resource, gone);
       } catch (error) {
@@ -26,8 +26,6 @@ export async function refreshAll(run: Run, resources: readonly Resource[]): Prom
 }
 
 async function refreshOne(run: Run, resource: Resource, gone: Set<string>): Promise<void> {
-  const provider = await run.providerOf(resource);
-  if (provider === undefined) return;
   const step: Step = {
     operation: "refresh",
     urn: resource.urn,
@@ -38,12 +36,20 @@ async function refreshOne(run: Run, resource: Resource, gone: Set<string>): Prom
     changedKeys: [],
     replaceKeys: [],
     detailedDiff: undefined,
-    hidden: false,
+    hidden: isHidden(resource),
     part: false,
   };
   const start = performance.now();
+  // Components and providers are only known here; what waits to be made again is gone already.
+  if (!resource.custom || isProviderType(resource.type) || resource.pendingReplacement) {
+    announce(run, step);
+    report(run, { ...step, operation: "same" }, start);
+    return;
+  }
+  const provider = await run.providerOf(resource);
+  if (provider === undefined) return;
   const read = await run.work(() => {
-    run.emit({ kind: "step", step, planning: run.options.preview });
+    announce(run, step);
     return calls.read(run, provider, resource);
   });
   const outcome =
@@ -57,7 +63,14 @@ async function refreshOne(run: Run, resource: Resource, gone: Set<string>): Prom
   } else if (!isRecordedAs(resource, read)) {
     await run.journal.amend(resource, { ...read, modified: new Date().toISOString() });
   }
-  run.count(outcome.operation);
+  report(run, outcome, start);
+}
+
+const announce = (run: Run, step: Step): void =>
+  run.emit({ kind: "step", step, planning: run.options.preview });
+
+function report(run: Run, outcome: Step, start: number): void {
+  if (!outcome.hidden) run.count(outcome.operation);
   run.emit({ kind: "done", step: outcome, seconds: (performance.now() - start) / 1000 });
 }
 

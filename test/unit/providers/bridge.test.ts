@@ -245,6 +245,17 @@ describe("inputs after a read", () => {
     });
   });
 
+  test("name as defaults only what reality left as it was: another value is no default to keep", () => {
+    const check = { every: "0s", retries: 2, __defaults: ["every"] };
+    const inputs = { mode: "auto", check, __defaults: ["mode", "name"] };
+    const outputs = outputsFromInputs(FIELDS, { mode: "manual", check: { every: "5s", retries: 2 } });
+    expect(inputsFromOutputs(FIELDS, inputs, outputs)).toEqual({
+      mode: "manual",
+      check: { every: "5s", retries: 2, __defaults: [] },
+      __defaults: ["name"],
+    });
+  });
+
   test("of an import hold everything that is not the default", () => {
     const outputs = { ...outputsFromInputs(FIELDS, { name: "n", mode: "auto", size: 3 }), id2: "x" };
     expect(inputsFromOutputs(FIELDS, {}, outputs)).toEqual({ name: "n", size: 3, __defaults: [] });

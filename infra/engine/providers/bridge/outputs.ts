@@ -1,4 +1,4 @@
-import { isList, isMap, mapValues } from "../../value-tools.ts";
+import { equal, isList, isMap, mapValues } from "../../value-tools.ts";
 import { Unknown } from "../../values.ts";
 import type { Value, ValueMap } from "../../values.ts";
 import { canonical } from "./diff.ts";
@@ -69,7 +69,6 @@ export function updatedOutputs(
 export function inputsFromOutputs(fields: Fields, oldInputs: ValueMap, outputs: ValueMap): ValueMap {
   const importing = Object.keys(oldInputs).length === 0;
   const inputs: Record<string, Value> = {};
-  const defaults = oldInputs["__defaults"];
   for (const [key, field] of Object.entries(fields)) {
     if (field.outputOnly === true) continue;
     const found = outputs[key];
@@ -81,7 +80,17 @@ export function inputsFromOutputs(fields: Fields, oldInputs: ValueMap, outputs: 
       if (canonical(field, found) !== canonical(field, undefined)) inputs[key] = marked(field, found);
     }
   }
-  return { ...inputs, __defaults: isList(defaults) ? defaults : [] };
+  return { ...inputs, __defaults: stillDefault(oldInputs, inputs) };
+}
+
+/**
+ * The names in `__defaults` whose value is still the one the default gave: another value is reality's, and the real
+ * bridge would otherwise take it for a default of old and want it again.
+ */
+function stillDefault(old: ValueMap, now: ValueMap): readonly Value[] {
+  const defaults = old["__defaults"];
+  if (!isList(defaults)) return [];
+  return defaults.filter((name) => typeof name === "string" && equal(old[name] ?? null, now[name] ?? null));
 }
 
 /** The old input where reality agrees with it; otherwise reality, without what nobody had written. */
@@ -95,7 +104,8 @@ function merged(field: Field, old: Value, found: Value | undefined): Value | und
       const now = inner === undefined ? value : merged(inner, value, found[key]);
       return now === undefined ? [] : [[key, now]];
     });
-    return Object.fromEntries(kept);
+    const now = Object.fromEntries(kept);
+    return "__defaults" in old ? { ...now, __defaults: stillDefault(old, now) } : now;
   }
   const { item } = field;
   if (field.type === "list" && isList(old) && isList(found) && item !== undefined) {
