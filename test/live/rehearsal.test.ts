@@ -196,12 +196,14 @@ describe("a sealed world", () => {
       `docker run -d --name stays --restart always -p ${there.address}:18081:80 ${nodeImage} ` +
         `-e 'require("net").createServer((s) => s.on("error", () => {}).end("x")).listen(80)'`,
     );
+    // A peer that knows the host from before must find it again as soon as it is back.
+    await controller(`bash -c 'exec 3<>/dev/tcp/${there.address}/22'`);
     await docker("kill", outer);
     expect((await rehearse("status")).stdout).toMatch(new RegExp(`${there.name}.*exited`));
     await must("up", "--hosts-only");
-    await controller(
-      `timeout 20 bash -c 'until exec 3<>/dev/tcp/${there.address}/18081; do sleep 0.1; done' 2>/dev/null; ssh ${there.name} true`,
-    );
+    const reached = `until exec 3<>/dev/tcp/${there.address}/18081; do sleep 0.1; done; cat <&3`;
+    expect(await controller(`timeout 20 bash -c '${reached}' 2>/dev/null`)).toBe("x");
+    await controller(`ssh ${there.name} true`);
     await onHost(there.name, "docker rm -f stays");
   });
 
