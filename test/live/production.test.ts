@@ -91,6 +91,13 @@ describe("Pulumi.production.yaml, unmodified, in a sealed world", () => {
     expect(await ids()).toEqual(before);
   });
 
+  it("hosts bind late tailnet addresses, now and after a restart", async () => {
+    for (const { name } of topology.hosts) {
+      expect(await world.host(name, "sysctl -n net.ipv4.ip_nonlocal_bind")).toBe("1");
+      expect(await world.host(name, "cat /etc/sysctl.d/60-heatwave.conf")).toBe("net.ipv4.ip_nonlocal_bind = 1");
+    }
+  });
+
   it("the local site is reached by kamal DNS, since its own published port is blocked to containers", async () => {
     const probe = (address: string): string =>
       `docker exec heatwave-haproxy sh -c 'wget -q -T 2 -O - http://${address}:8008/health >/dev/null && echo open || echo blocked'`;
