@@ -94,7 +94,9 @@ describe("Pulumi.production.yaml, unmodified, in a sealed world", () => {
   it("hosts bind late tailnet addresses, now and after a restart", async () => {
     for (const { name } of topology.hosts) {
       expect(await world.host(name, "sysctl -n net.ipv4.ip_nonlocal_bind")).toBe("1");
-      expect(await world.host(name, "cat /etc/sysctl.d/60-heatwave.conf")).toBe("net.ipv4.ip_nonlocal_bind = 1");
+      expect(await world.host(name, "cat /etc/sysctl.d/60-heatwave.conf")).toBe(
+        "net.ipv4.ip_nonlocal_bind = 1",
+      );
     }
   });
 
