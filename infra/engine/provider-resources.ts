@@ -19,13 +19,15 @@ export class ProviderResources implements Provider {
 
   async check(
     context: CallContext,
-    _olds: ValueMap | undefined,
+    olds: ValueMap | undefined,
     news: ValueMap,
   ): Promise<{ readonly inputs: ValueMap; readonly failures: readonly CheckFailure[] }> {
     const { version, ...config } = news;
     const pack = this.#registry.package(packageOf(context.type));
     const { inputs, failures } = await pack.checkConfig(withoutSecrets(config));
-    const own: Record<string, Value> = { __internal: {} };
+    // What the real plugin notes beside its configuration (`__pulumi-go-provider-version`) stays for the CLI.
+    const noted = Object.entries(olds ?? {}).filter(([key]) => key.startsWith("__"));
+    const own: Record<string, Value> = { __internal: {}, ...Object.fromEntries(noted) };
     if (version !== undefined) own["version"] = version;
     return { inputs: { ...own, ...markSecretsAs(inputs, config) }, failures };
   }

@@ -154,6 +154,12 @@ describe("diff", () => {
     ["a list that begins", {}, { steps: ["a"] }, { steps: "add-replace" }],
     ["a set of one", { words: ["a"] }, { words: ["b"] }, { words: "update-replace" }],
     [
+      "a single object",
+      { limits: [{ name: "a" }] },
+      { limits: [{ name: "b" }] },
+      { "limits[0].name": "update" },
+    ],
+    [
       "a map's keys",
       { labels: { a: "1", b: "2" } },
       { labels: { a: "3", c: "4" } },

@@ -133,8 +133,13 @@ function compareSets(
   before: readonly Value[],
   after: readonly Value[],
 ): readonly Change[] {
-  if (before.length === 1 && after.length === 1) return [{ path, kind: "update" }];
   const item = field.item ?? field;
+  if (before.length === 1 && after.length === 1) {
+    // A single object is compared property by property.
+    return item.type === "object"
+      ? compare([...path, 0], item, present(before[0]), present(after[0]))
+      : [{ path, kind: "update" }];
+  }
   const oldKeys = before.map((value) => canonical(item, value));
   const newKeys = after.map((value) => canonical(item, value));
   const gone = oldKeys.flatMap((key, index) => (newKeys.includes(key) ? [] : [index]));
