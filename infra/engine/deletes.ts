@@ -4,6 +4,12 @@ import { groupByUrn, prerequisites } from "./resource.ts";
 import type { Resource } from "./resource.ts";
 import type { Run } from "./run.ts";
 
+/** Deletes everything, or, as the CLI whose preview fails on it, nothing at all where one resource is protected. */
+export async function destroyAll(run: Run, resources: readonly Resource[]): Promise<void> {
+  if (keepProtected(run, resources).size > 0) return;
+  await deleteAll(run, resources);
+}
+
 /**
  * Deletes resources so that nothing goes before what depends on it; independent ones in parallel. A protected one
  * is refused and keeps what it needs; the others go on.

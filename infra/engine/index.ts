@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 
-import { deleteAll } from "./deletes.ts";
+import { destroyAll } from "./deletes.ts";
 import { EngineError } from "./engine-error.ts";
 import type { Listener, Operation, Summary } from "./events.ts";
 import { Journal } from "./journal.ts";
@@ -115,7 +115,7 @@ async function runLocked(
   const startTime = new Date();
   try {
     if (options.command === "refresh") await refreshAll(run, checkpoint.resources);
-    else if (options.command === "destroy") await deleteAll(run, checkpoint.resources);
+    else if (options.command === "destroy") await destroyAll(run, checkpoint.resources);
     else await runProgram(run, session, { env, parallel, config });
     if (!preview) await journal.flush();
   } catch (error) {

@@ -109,7 +109,10 @@ describe("options", () => {
 
     const destroy = await stack.run("destroy");
     expect(destroy.result.succeeded).toBe(false);
-    expect(destroy.log).toEqual(["delete other"]);
+    // Not even what is not protected: half a stack is no stack.
+    expect(destroy.log).toEqual([]);
+    expect(destroy.errors).toEqual([expect.stringContaining("because it is protected")]);
+    expect(await stack.resource("other")).toBeDefined();
     expect(await stack.resource("guarded")).toMatchObject({ protect: true });
 
     await stack.run("up", 4);
