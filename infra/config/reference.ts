@@ -25,7 +25,8 @@ const INTRODUCTION = `<!-- Generated from infra/config/schema.ts by \`node infra
 # Configuration
 
 A stack is one file, \`Pulumi.<stack>.yaml\`. Every command checks it whole before it touches anything: a wrong file gives
-one report that names path, value, what is allowed and the fix, for every problem at once.
+one report that names path, value, what is allowed and the fix: for everything that is wrong by itself, then for what does
+not fit together.
 
 ## A worked example
 
@@ -56,7 +57,9 @@ the stack files that come with heatwave are examples: [replace them](decisions/0
 
 ## Changing what is there
 
-\`heatwave:primary\` is the site that should take writes: changing it is a switchover, and nothing else changes with it.
+\`heatwave:primary\` is the site that should take writes: what is intended, not what is observed. A cluster is founded at
+the first site of the file. Changing the key changes no container, file or name; the switchover that it will ask for comes
+with the runbooks, and **until then \`up\` moves nothing**. The health endpoints say which site takes writes.
 Keys marked **identity** below are names of things that exist: [what changing them does](#identity) is listed at the end.
 `;
 

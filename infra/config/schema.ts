@@ -224,7 +224,9 @@ const Secrets = section({
 export function stackSchema(options: { readonly rehearsal: boolean }) {
   const image = options.rehearsal ? WorldImage : PinnedImage;
   return section({
-    primary: Name.describe("Site that should take writes. Changing it is a switchover."),
+    primary: Name.describe(
+      "Site that should take writes: what is intended. The first site in the file founds.",
+    ),
     hosts: identity(
       mapping(Name, Host, "hosts by name").describe("Docker hosts on the tailnet, by name."),
       "The name is in the names of the host's provider, files and router: a renamed host is a new one.",

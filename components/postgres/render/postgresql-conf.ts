@@ -41,7 +41,6 @@ function ownSettings(site: Site): readonly Setting[] {
     ["cluster_name", site.name],
     ["listen_addresses", "*"],
     ["port", site.postgres.port],
-    ["unix_socket_directories", SOCKET_DIRECTORY],
     ["password_encryption", "scram-sha-256"],
     ["wal_level", "replica"],
     ["hot_standby", true],
