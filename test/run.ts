@@ -36,9 +36,15 @@ const bin = (name: string): string => join(root, "node_modules", ".bin", name);
 const yes = flags.yes === true;
 
 /** Tests of one program by itself, in a container that has all they need. */
-const ALONE = ["foreign-program", "pg-health", "providers", "providers-ssh", "router", "router-reload"].map(
-  (name) => `test/live/${name}.test.ts`,
-);
+const ALONE = [
+  "foreign-program",
+  "pg-health",
+  "providers",
+  "providers-ssh",
+  "router",
+  "router-check",
+  "router-reload",
+].map((name) => `test/live/${name}.test.ts`);
 const LIVE = ["run", "--config", "vitest.live.config.ts"];
 
 const fast: readonly Layer[] = [

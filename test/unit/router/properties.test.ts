@@ -1,13 +1,8 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { renderHaproxyCfg } from "../../../components/router/render/haproxy-cfg.ts";
-import { buildTopology, type Topology } from "../../../infra/topology/model.ts";
+import type { Topology } from "../../../infra/topology/model.ts";
 import { CHECK_PATH, serversOf as modelServersOf } from "../../../infra/topology/proxies.ts";
-import { haproxy, haproxyNote } from "../../support/haproxy.ts";
 import {
   optionOf,
   parseHaproxyCfg,
@@ -16,46 +11,8 @@ import {
   valueOf,
   type Section,
 } from "../../support/haproxy-config.ts";
-import { production, staging, threeSites } from "../../support/topologies.ts";
-
-/** Stacks of one to five sites, some with a router beside them, some app hosts apart, one to four listeners. */
-const stack = fc
-  .record({
-    sites: fc.integer({ min: 1, max: 5 }),
-    beside: fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 3 }),
-    apart: fc.integer({ min: 0, max: 2 }),
-    routes: fc.array(fc.constantFrom("write", "read", "any"), { minLength: 1, maxLength: 4 }),
-    ports: fc.integer({ min: 2000, max: 60_000 }),
-    maxconn: fc.integer({ min: 10, max: 5000 }),
-  })
-  .map(({ sites, beside, apart, routes, ports, maxconn }) => {
-    const config = production();
-    const names = Array.from({ length: sites }, (_, i) => `site-${i}`);
-    const apps = Array.from({ length: apart + (beside.length === 0 ? 1 : 0) }, (_, i) => `app-${i}`);
-    const hosts = [...names, ...apps].map((name, i) => [
-      name,
-      { ...config.hosts["dal-01"]!, address: `100.64.${i}.7` },
-    ]);
-    const checked = {
-      ...config,
-      primary: names[0]!,
-      hosts: Object.fromEntries(hosts) as typeof config.hosts,
-      sites: names.map((name, i) => ({
-        ...config.sites[0]!,
-        name,
-        host: name,
-        containers: { postgres: `pg-${i}`, pgbouncer: `bouncer-${i}`, pgHealth: `health-${i}` },
-        ports: { postgres: 5432, pgbouncer: ports + 2 * i, pgHealth: ports + 2 * i + 1 },
-      })),
-      routers: [...new Set([...beside.map((i) => names[i % sites]!), ...apps])].map((host) => ({
-        host,
-        container: "heatwave-haproxy",
-      })),
-      listeners: routes.map((route, i) => ({ name: `pg-${i}`, port: 1024 + i, route })),
-      haproxy: { ...config.haproxy, maxconn },
-    };
-    return { topology: buildTopology(checked), settings: checked.haproxy };
-  });
+import { stack } from "../../support/router-stacks.ts";
+import { production } from "../../support/topologies.ts";
 
 function eachRouter(
   check: (
@@ -185,40 +142,4 @@ describe("any stack's haproxy.cfg", () => {
           );
         }
     }));
-});
-
-describe.skipIf(haproxy === undefined)(`HAProxy's own check (${haproxyNote})`, () => {
-  let directory: string;
-  beforeAll(() => {
-    directory = mkdtempSync(join(tmpdir(), "heatwave-cfg-"));
-  });
-  afterAll(() => {
-    rmSync(directory, { recursive: true });
-  });
-
-  /** `haproxy -c`: throws with HAProxy's words on any error; returns its warnings. */
-  function warnings(text: string): string[] {
-    const file = join(directory, "haproxy.cfg");
-    writeFileSync(file, text);
-    const output = execFileSync("sh", ["-c", '"$0" -c -f "$1" 2>&1', haproxy!, file], { encoding: "utf8" });
-    return output.split("\n").filter((line) => /^\[(WARNING|ALERT)\]/.test(line));
-  }
-
-  for (const [name, load] of Object.entries({ production, staging, "three sites": threeSites })) {
-    it(`accepts ${name} without a warning`, () => {
-      const config = load();
-      const topology = buildTopology(config);
-      for (const router of topology.routers)
-        expect(warnings(renderHaproxyCfg(topology, router, config.haproxy))).toEqual([]);
-    });
-  }
-
-  it("accepts any stack without a warning", () => {
-    for (const { topology, settings } of fc.sample(stack, { numRuns: 10, seed: 7 }))
-      expect(warnings(renderHaproxyCfg(topology, topology.routers[0]!, settings))).toEqual([]);
-  });
-
-  it("refuses a broken one, so that this test can fail", () => {
-    expect(() => warnings("listen x\n  bind :1\n  no-such-word\n")).toThrow();
-  });
 });
