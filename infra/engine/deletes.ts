@@ -74,8 +74,8 @@ function keepProtected(run: Run, condemned: readonly Resource[]): ReadonlySet<Re
     if (!resource.protect || resource.pendingReplacement) continue;
     const message = protectedMessage(resource);
     const step = deleteStep(run, resource, operationFor(resource), false);
-    run.emit({ kind: "step", step, planning: run.options.preview });
-    run.emit({ kind: "failed", step, message });
+    run.announce(step);
+    run.refuse(step, message);
     run.complain(message, resource.urn);
     keep(resource);
   }

@@ -3,6 +3,11 @@ export class EngineError extends Error {
   override readonly name: string = "EngineError";
 }
 
+/** The stack that was named has neither a file nor a state, and the project has others. */
+export class NoSuchStackError extends EngineError {
+  override readonly name = "NoSuchStackError";
+}
+
 /** The run was told to stop, or another step failed; says nothing by itself. */
 export class AbortedError extends Error {
   override readonly name = "AbortedError";

@@ -60,8 +60,10 @@ export interface Summary {
   readonly preview: boolean;
   readonly succeeded: boolean;
   readonly seconds: number;
-  /** Number of steps by operation; a replacement counts once as `replace`. */
+  /** Number of steps that were done, by operation; a replacement counts once as `replace`. */
   readonly changes: Readonly<Partial<Record<Operation, number>>>;
+  /** Number of steps that failed, in no other count. */
+  readonly failures: number;
 }
 
 export type Listener = (event: EngineEvent) => void;

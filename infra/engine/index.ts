@@ -15,7 +15,7 @@ import { STACK_TYPE } from "./urn.ts";
 import type { ValueMap } from "./values.ts";
 
 export type { EngineEvent, Listener, Operation, Severity, Step, Summary } from "./events.ts";
-export { EngineError } from "./engine-error.ts";
+export { EngineError, NoSuchStackError } from "./engine-error.ts";
 export { LockedError } from "./backend.ts";
 export { WrongPassphraseError } from "./secrets.ts";
 
@@ -54,7 +54,7 @@ export interface Result extends Summary {
 /**
  * Runs one command of the embedded engine on a stack. Failures of resources or of the program are reported as
  * events, and the result says so.
- * @throws EngineError, LockedError or WrongPassphraseError when the stack cannot be opened at all.
+ * @throws EngineError (NoSuchStackError among them), LockedError or WrongPassphraseError when the stack cannot be opened at all.
  */
 export async function runEngine(options: EngineOptions): Promise<Result> {
   const start = performance.now();
@@ -125,7 +125,13 @@ async function runLocked(
     listening();
   }
   const seconds = (performance.now() - start) / 1000;
-  const summary: Summary = { preview, succeeded: !run.failed, seconds, changes: run.changes };
+  const summary: Summary = {
+    preview,
+    succeeded: !run.failed,
+    seconds,
+    changes: run.changes,
+    failures: run.failures,
+  };
   if (!preview) await recordHistory(options.command, session, journal, summary, startTime);
   run.emit({ kind: "summary", summary });
   return {

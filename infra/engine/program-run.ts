@@ -37,7 +37,8 @@ export async function runProgram(run: Run, session: Session, options: ProgramRun
       address: await monitor.listen(),
       config: options.config,
       env: options.env,
-      onOutput: (line) => run.diagnose("info", line),
+      // Cut off by a failed step, the SDK tells at length that its messages find no one; the cause is told already.
+      onOutput: (line, stream) => run.diagnose(stream === "stderr" && run.stopped ? "debug" : "info", line),
     });
     const stopSoon = (): void => {
       const timer = setTimeout(() => program.stop(), GRACE_MS);

@@ -6,6 +6,7 @@ import * as calls from "./provider-calls.ts";
 import type { DiffKind, PropertyDiff, Provider } from "./providers/provider.ts";
 import { renameReferences } from "./resource.ts";
 import type { Resource } from "./resource.ts";
+import { messageOf } from "./run.ts";
 import type { Run } from "./run.ts";
 import { isProviderType } from "./urn.ts";
 import { equal } from "./value-tools.ts";
@@ -42,15 +43,20 @@ async function refreshOne(run: Run, resource: Resource, gone: Set<string>): Prom
   const start = performance.now();
   // Components and providers are only known here; what waits to be made again is gone already.
   if (!resource.custom || isProviderType(resource.type) || resource.pendingReplacement) {
-    announce(run, step);
-    report(run, { ...step, operation: "same" }, start);
+    run.announce(step);
+    run.done({ ...step, operation: "same" }, start);
     return;
   }
   const provider = await run.providerOf(resource);
   if (provider === undefined) return;
-  const read = await run.work(() => {
-    announce(run, step);
-    return calls.read(run, provider, resource);
+  const read = await run.work(async () => {
+    run.announce(step);
+    try {
+      return await calls.read(run, provider, resource);
+    } catch (error) {
+      run.refuse(step, messageOf(error));
+      throw error;
+    }
   });
   const outcome =
     read === undefined
@@ -63,15 +69,7 @@ async function refreshOne(run: Run, resource: Resource, gone: Set<string>): Prom
   } else if (!isRecordedAs(resource, read)) {
     await run.journal.amend(resource, { ...read, modified: new Date().toISOString() });
   }
-  report(run, outcome, start);
-}
-
-const announce = (run: Run, step: Step): void =>
-  run.emit({ kind: "step", step, planning: run.options.preview });
-
-function report(run: Run, outcome: Step, start: number): void {
-  if (!outcome.hidden) run.count(outcome.operation);
-  run.emit({ kind: "done", step: outcome, seconds: (performance.now() - start) / 1000 });
+  run.done(outcome, start);
 }
 
 const isRecordedAs = (resource: Resource, read: Resource): boolean =>

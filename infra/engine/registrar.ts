@@ -285,7 +285,7 @@ export class Registrar {
     this.#run.announce(step);
     const start = performance.now();
     const after = await parts();
-    this.#run.emit({ kind: "done", step: { ...step, after }, seconds: (performance.now() - start) / 1000 });
+    this.#run.done({ ...step, after }, start);
     return after;
   }
 

@@ -32,6 +32,7 @@ export class Run {
   readonly #cancel = new AbortController();
   readonly #changes = new Map<Operation, number>();
   readonly #reported = new WeakSet();
+  #failures = 0;
   #failed = false;
 
   constructor(
@@ -62,6 +63,11 @@ export class Run {
   /** Aborted once no new step may start. */
   get stopSignal(): AbortSignal {
     return this.#abort.signal;
+  }
+
+  /** How many steps have failed. */
+  get failures(): number {
+    return this.#failures;
   }
 
   get changes(): Readonly<Partial<Record<Operation, number>>> {
@@ -125,21 +131,32 @@ export class Run {
       const start = performance.now();
       try {
         const after = await task();
-        this.emit({ kind: "done", step: { ...step, after }, seconds: (performance.now() - start) / 1000 });
+        this.done({ ...step, after }, start);
         return after;
       } catch (error) {
-        this.emit({ kind: "failed", step, message: messageOf(error) });
+        this.refuse(step, messageOf(error));
         throw error;
       }
     });
   }
 
   announce(step: Step): void {
-    if (!step.hidden && !step.part) this.count(step.operation);
     this.emit({ kind: "step", step, planning: this.options.preview });
   }
 
-  count(operation: Operation): void {
+  /** Reports and counts a step that was done. @param start - `performance.now()` when it began. */
+  done(step: Step, start: number): void {
+    if (!step.hidden && !step.part) this.#count(step.operation);
+    this.emit({ kind: "done", step, seconds: (performance.now() - start) / 1000 });
+  }
+
+  /** Reports and counts a step that failed. */
+  refuse(step: Step, message: string): void {
+    if (!step.hidden) this.#failures += 1;
+    this.emit({ kind: "failed", step, message });
+  }
+
+  #count(operation: Operation): void {
     this.#changes.set(operation, (this.#changes.get(operation) ?? 0) + 1);
   }
 

@@ -1,11 +1,11 @@
 import { FileBackend, backendRoot } from "./backend.ts";
 import { CheckpointWriter, openCheckpoint, readCheckpoint } from "./checkpoint.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { EngineError } from "./engine-error.ts";
+import { EngineError, NoSuchStackError } from "./engine-error.ts";
 import { SecretMask } from "./secret-mask.ts";
 import { newCrypter, openCrypter, passphraseFrom } from "./secrets.ts";
 import type { Crypter } from "./secrets.ts";
-import { configOf, hasSecureLeaves, readProject, readStackFile } from "./stack-file.ts";
+import { configOf, hasSecureLeaves, readProject, readStackFile, stackNames } from "./stack-file.ts";
 import type { Config, Project, StackFile } from "./stack-file.ts";
 import { NO_PASSPHRASE, StateSeal } from "./state-values.ts";
 
@@ -53,13 +53,15 @@ function backendOf(project: Project, options: Pick<SessionOptions, "cwd" | "stac
 
 /**
  * Reads Pulumi.yaml, the stack's file and its state.
- * @throws EngineError, or WrongPassphraseError, when one of them cannot be read.
+ * @throws EngineError, or WrongPassphraseError, when one of them cannot be read; NoSuchStackError when the stack has
+ * neither a file nor a state though the project has other stack files.
  */
 export async function openSession(options: SessionOptions): Promise<Session> {
   const project = readProject(options.cwd);
   const backend = backendOf(project, options);
   const file = readStackFile(project, options.stack);
   const text = await backend.read();
+  if (text === undefined) await checkStackName(project, options.stack);
   const sealed = text === undefined ? undefined : readCheckpoint(text);
   const keys = new Keyring(passphraseFrom(options.env));
   const isOverlaid = (options.env["HEATWAVE_OVERLAY"] ?? "") !== "";
@@ -103,6 +105,23 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       seal.seal,
     ),
   };
+}
+
+/** A slip in a stack's name would be a new stack with an empty configuration, and every resource made twice. */
+async function checkStackName(project: Project, stack: string): Promise<void> {
+  const known = stackNames(project);
+  if (known.length === 0 || known.includes(stack)) return;
+  // Only a refused run pays for loading it.
+  const { nearest } = await import("../config/words.ts");
+  const near = nearest(stack, known);
+  const fix =
+    near === undefined
+      ? `name one of them, or write Pulumi.${stack}.yaml first`
+      : `did you mean ${near}? For a new stack, write Pulumi.${stack}.yaml first`;
+  throw new NoSuchStackError(
+    `stack ${JSON.stringify(stack)}: no such stack, neither a file nor a state\n` +
+      `  allowed: ${known.join(", ")} (the Pulumi.<stack>.yaml files in ${project.root})\n  fix: ${fix}`,
+  );
 }
 
 function noted(mask: SecretMask, text: string): string {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 
 import { parse } from "yaml";
@@ -132,6 +132,12 @@ export function readStackFile(project: Project, stack: string): StackFile {
     encryptionSalt: typeof salt === "string" ? salt : undefined,
     config: isRecord(config) ? config : {},
   };
+}
+
+/** The stacks that have a Pulumi.<stack>.yaml beside Pulumi.yaml, in order. */
+export function stackNames(project: Project): readonly string[] {
+  const names = readdirSync(project.root).flatMap((file) => /^Pulumi\.(.+)\.ya?ml$/.exec(file)?.[1] ?? []);
+  return [...new Set(names)].sort();
 }
 
 /** True when any leaf is `{secure: …}`. */

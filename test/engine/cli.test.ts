@@ -20,16 +20,20 @@ beforeAll(async () => {
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
 function start(stack: string, args: readonly string[], env: Env = {}) {
-  return execa(join(ROOT, "bin", "engine"), [...args, "--stack", stack, "--cwd", PROGRAM], {
-    reject: false,
-    env: {
-      PULUMI_BACKEND_URL: `file://${directory}`,
-      PULUMI_CONFIG_PASSPHRASE: "correct horse",
-      HEATWAVE_OVERLAY: "",
-      FORCE_COLOR: "",
-      ...env,
+  return execa(
+    join(ROOT, "bin", "engine"),
+    [...args, "--stack", stack, ...(args.includes("--cwd") ? [] : ["--cwd", PROGRAM])],
+    {
+      reject: false,
+      env: {
+        PULUMI_BACKEND_URL: `file://${directory}`,
+        PULUMI_CONFIG_PASSPHRASE: "correct horse",
+        HEATWAVE_OVERLAY: "",
+        FORCE_COLOR: "",
+        ...env,
+      },
     },
-  });
+  );
 }
 
 const engine = async (stack: string, args: readonly string[], env: Env = {}) => start(stack, args, env);
@@ -129,6 +133,36 @@ describe("bin/engine", () => {
       1,
       expect.stringMatching(/^error: stack "usage" has no state in /),
     ]);
+  });
+
+  test("takes a slip in a stack's name for one, not for a new stack", async () => {
+    const project = await mkdtemp(join(directory, "project-"));
+    await writeFile(join(project, "Pulumi.yaml"), "name: commands\nruntime: nodejs\n");
+    for (const name of ["staging", "production"]) await writeFile(join(project, `Pulumi.${name}.yaml`), "");
+    for (const args of [["preview"], ["up", "--yes"], ["outputs"]]) {
+      const slip = await engine("prodution", [...args, "--cwd", project]);
+      expect([slip.exitCode, slip.stdout, slip.stderr]).toEqual([
+        2,
+        "",
+        'error: stack "prodution": no such stack, neither a file nor a state\n' +
+          `  allowed: production, staging (the Pulumi.<stack>.yaml files in ${project})\n` +
+          "  fix: did you mean production? For a new stack, write Pulumi.prodution.yaml first",
+      ]);
+    }
+  });
+
+  test("counts what failed; what the program writes to stderr after it is for the events only", async () => {
+    const up = await engine("failing", ["up", "--yes"], { FAIL: "1" });
+    expect([up.exitCode, up.stderr]).toEqual([1, ""]);
+    expect(up.stdout).toContain("a line from before the failure");
+    expect(up.stdout).not.toContain("a line from after the failure");
+    expect(up.stdout).toMatch(/\nerror: exit status 3/);
+    expect(up.stdout).toMatch(/Resources: 1 created, 1 failed, 0 unchanged \([^)]*\)$/);
+
+    const events = await engine("failing", ["up", "--yes", "--json"], { FAIL: "1" });
+    expect(events.stdout).toMatch(
+      /"message":"a line from after the failure\\n","color":"never","severity":"debug"/,
+    );
   });
 
   test("finishes what runs when it is interrupted, and says what is locked meanwhile", async () => {

@@ -13,25 +13,31 @@ import type { Paint } from "./paint.ts";
 export interface DiffOptions {
   readonly paint: Paint;
   readonly showSecrets: boolean;
+  /** Width of the terminal, into which long lines are wrapped. @default none: nothing is wrapped */
+  readonly columns?: number | undefined;
 }
 
 const CONTEXT_LINES = 3;
 
-/** The property lines of one step, without indentation: what is added, changed and removed. */
+/**
+ * The property lines of one step, without indentation: what is added, changed and removed. Properties of `hideDiffs`
+ * are left out; where nothing else changes, one line names them.
+ */
 export function diffLines(step: Step, options: DiffOptions): readonly string[] {
   const hidden = (step.after?.hideDiff ?? step.before?.hideDiff ?? []).map(parsePath);
   const lines: string[] = [];
+  const silent = new Set<string>();
   for (const difference of stepDifferences(step)) {
-    const path = formatPath(difference.path);
     if (hidden.some((pattern) => contains(pattern, difference.path))) {
-      lines.push(`${sign(difference, options.paint)} ${path}: [diff hidden]`);
+      silent.add(String(difference.path[0] ?? ""));
     } else {
-      lines.push(
-        ...differenceLines(difference, path + replaceNote(step, difference, options.paint), options),
-      );
+      const label = formatPath(difference.path) + replaceNote(step, difference, options.paint);
+      lines.push(...differenceLines(difference, label, options));
     }
   }
-  return lines;
+  if (lines.length > 0 || silent.size === 0) return lines;
+  const mark = step.before === undefined ? options.paint.green("+") : options.paint.yellow("~");
+  return [`${mark} ${[...silent].join(", ")}: [diff hidden]`];
 }
 
 /** Inputs that differ, then outputs that the provider found to have drifted. */

@@ -69,6 +69,7 @@ export function summaryLine(summary: Summary, paint: Paint): string {
     if (count === 0) return [];
     return [colored(operation, `${count} ${summary.preview ? words.future : words.past}`, paint)];
   });
+  if (summary.failures > 0) parts.push(paint.red(`${summary.failures} failed`));
   parts.push(`${summary.changes.same ?? 0} unchanged`);
   return `${paint.bold("Resources:")} ${parts.join(", ")} ${paint.dim(`(${formatSeconds(summary.seconds)})`)}`;
 }

@@ -1,12 +1,13 @@
 import { createInterface } from "node:readline/promises";
 
-import { EngineError, cancelLocks, runEngine, stackOutputs } from "../../engine/index.ts";
+import { EngineError, NoSuchStackError, cancelLocks, runEngine, stackOutputs } from "../../engine/index.ts";
 import type { Command, EngineEvent, EngineOptions, Result } from "../../engine/index.ts";
 import { packages } from "../../engine/providers/index.ts";
 import { mapToJson, maskSecret, openSecret, toJson } from "../../engine/state-values.ts";
 import { hasSecret } from "../../engine/value-tools.ts";
 import type { ValueMap } from "../../engine/values.ts";
 import { mapDiffLines, renderValue } from "./diff-text.ts";
+import type { DiffOptions } from "./diff-text.ts";
 import { EventLines, PreviewDigest, withoutColor } from "./json.ts";
 import { nameOf, summaryLine } from "./labels.ts";
 import { paintFor } from "./paint.ts";
@@ -135,13 +136,18 @@ function jsonView(command: Command): View {
   return { add: (event) => digest.add(event), end: () => print(digest.text()) };
 }
 
+function diffOptionsOf(options: CommonOptions, paint: Paint): DiffOptions & { readonly withDiff: boolean } {
+  const columns = process.stdout.isTTY ? process.stdout.columns : undefined;
+  return { paint, showSecrets: options.showSecrets === true, withDiff: options.diff === true, columns };
+}
+
 function previewView(options: CommonOptions, paint: Paint): View {
   const tree = new PreviewTree();
   const messages = new Messages(paint);
-  const diffOptions = { paint, showSecrets: options.showSecrets === true, withDiff: options.diff === true };
-  print(`${paint.bold("Preview")} of stack ${options.stack}`);
+  const diffOptions = diffOptionsOf(options, paint);
   return {
     add: (event) => {
+      if (event.kind === "prelude") print(`${paint.bold("Preview")} of stack ${options.stack}`);
       tree.add(event);
       messages.add(event);
     },
@@ -157,12 +163,12 @@ function previewView(options: CommonOptions, paint: Paint): View {
 }
 
 function progressView(command: Command, options: CommonOptions, paint: Paint): View {
-  const diffOptions = { paint, showSecrets: options.showSecrets === true, withDiff: options.diff === true };
+  const diffOptions = diffOptionsOf(options, paint);
   const progress = new Progress({ ...diffOptions, write: print });
   const messages = new Messages(paint);
-  print(`${paint.bold(command)} of stack ${options.stack}`);
   return {
     add: (event) => {
+      if (event.kind === "prelude") print(`${paint.bold(command)} of stack ${options.stack}`);
       progress.add(event);
       messages.add(event);
     },
@@ -266,6 +272,6 @@ async function reported(task: () => Promise<number>): Promise<number> {
     if (!(error instanceof Error)) throw error;
     const isUnforeseen = ["TypeError", "RangeError", "ReferenceError", "SyntaxError"].includes(error.name);
     printError(`error: ${isUnforeseen ? (error.stack ?? error.message) : error.message}`);
-    return FAILED;
+    return error instanceof NoSuchStackError ? USAGE_ERROR : FAILED;
   }
 }

@@ -3,6 +3,7 @@ import { STACK_TYPE } from "../../engine/urn.ts";
 import { diffLines } from "./diff-text.ts";
 import type { DiffOptions } from "./diff-text.ts";
 import { colored, nameOf, shortType, wordsOf } from "./labels.ts";
+import { wrapLine } from "./wrap-text.ts";
 
 interface Row {
   readonly step: Step;
@@ -70,10 +71,11 @@ function rowLines(
     !options.withDiff && step.before !== undefined && step.after !== undefined
       ? changedNote(step, options)
       : "";
-  const lines = [`${sign} ${paint.dim(branch)}${name}${operationNote(step, options)}${changed}`];
-  const below = children.length > 0 ? "│  " : "   ";
+  const guide = `   ${paint.dim(indent + (children.length > 0 ? "│  " : "   "))} `;
+  const label = `${name}${operationNote(step, options)}${changed}`;
+  const lines = [...wrapLine(`${sign} ${paint.dim(branch)}`, label, options.columns, guide)];
   if (options.withDiff && step.operation !== "same") {
-    for (const line of diffLines(step, options)) lines.push(`   ${paint.dim(indent + below)} ${line}`);
+    lines.push(...diffLines(step, options).flatMap((line) => wrapLine(guide, line, options.columns)));
   }
   children.forEach((child, index) => {
     const isLast = index === children.length - 1;
@@ -95,7 +97,14 @@ function operationNote(step: Step, { paint }: DiffOptions): string {
   }
   const reasons =
     step.operation === "replace" && step.replaceKeys.length > 0 ? `: ${step.replaceKeys.join(", ")}` : "";
-  return ` ${colored(step.operation, `${step.operation}${reasons}`, paint)}${protection}`;
+  const stopped = isStoppedContainer(step) ? paint.yellow(" (it is stopped)") : "";
+  return ` ${colored(step.operation, `${step.operation}${reasons}`, paint)}${stopped}${protection}`;
+}
+
+/** Its drift is told by properties (`mustRun`, and `ports`, which a stopped one has none of) that hide the cause. */
+function isStoppedContainer({ type, before, after }: Step): boolean {
+  const isContainer = type === "docker:index/container:Container";
+  return isContainer && before?.outputs["mustRun"] === false && after?.inputs["mustRun"] !== false;
 }
 
 function changedNote(step: Step, { paint }: DiffOptions): string {

@@ -2,6 +2,7 @@ import type { EngineEvent, Step } from "../../engine/events.ts";
 import { diffLines, refreshLines } from "./diff-text.ts";
 import type { DiffOptions } from "./diff-text.ts";
 import { colored, formatSeconds, nameOf, shortType, wordsOf } from "./labels.ts";
+import { wrapLine } from "./wrap-text.ts";
 
 export interface ProgressOptions extends DiffOptions {
   readonly withDiff: boolean;
@@ -48,7 +49,7 @@ export class Progress {
         paint.dim(`   ${shortType(step.type)} ${nameOf(step.urn)} ${wordsOf(step.operation).present} ...`),
       );
     if (!withDiff || step.operation === "create-replacement") return;
-    for (const line of diffLines(step, this.#options)) write(`      ${line}`);
+    this.#indented(diffLines(step, this.#options));
   }
 
   #done(step: Step, seconds: number): void {
@@ -63,7 +64,12 @@ export class Progress {
     if (step.after?.outputs === step.before.outputs) return;
     const isRefresh =
       Object.values(step.detailedDiff ?? {}).length > 0 && step.before.inputs === step.after?.inputs;
-    if (isRefresh) for (const line of refreshLines(step, this.#options)) write(`      ${line}`);
+    if (isRefresh) this.#indented(refreshLines(step, this.#options));
+  }
+
+  #indented(lines: readonly string[]): void {
+    const { columns, write } = this.#options;
+    for (const line of lines) for (const part of wrapLine("      ", line, columns)) write(part);
   }
 
   #label(step: Step): string {

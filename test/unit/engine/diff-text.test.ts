@@ -5,6 +5,7 @@ import { diffLines } from "../../../infra/cli/engine/diff-text.ts";
 import { summaryLine } from "../../../infra/cli/engine/labels.ts";
 import { paintFor } from "../../../infra/cli/engine/paint.ts";
 import { PreviewTree } from "../../../infra/cli/engine/preview-text.ts";
+import { wrapLine } from "../../../infra/cli/engine/wrap-text.ts";
 import { detailedDiff } from "../../../infra/engine/compare.ts";
 import type { Operation, Step } from "../../../infra/engine/events.ts";
 import { emptyResource } from "../../../infra/engine/resource.ts";
@@ -117,7 +118,10 @@ describe("property differences", () => {
   test("name what is not known yet, and honour hideDiffs", () => {
     expect(lines({ a: 1, b: "x" }, { a: Unknown.instance, b: "y" }, {}, ["b"])).toEqual([
       "~ a: 1 => [unknown]",
-      "~ b: [diff hidden]",
+    ]);
+    // A line without a word below it would leave the reader wondering.
+    expect(lines({ b: "x", c: { d: 1 } }, { b: "y", c: { d: 2, e: 3 } }, {}, ["b", "c"])).toEqual([
+      "~ b, c: [diff hidden]",
     ]);
   });
 
@@ -161,6 +165,42 @@ describe("the tree of a preview", () => {
   });
 });
 
+describe("a terminal's width", () => {
+  test("wraps long values under the tree's guide; a pipe gets them whole", () => {
+    const tree = new PreviewTree();
+    const stack = resource("p-dev", {}, { type: "pulumi:pulumi:Stack", custom: false, parent: "" });
+    const long = "one two three four five six seven eight nine ten";
+    const made = resource("a", { command: long });
+    const last = resource("b", {}, { outputs: { mustRun: false } });
+    for (const one of [
+      step("same", stack, stack),
+      step("create", undefined, made),
+      step("update", last, last),
+    ]) {
+      tree.add({ kind: "done", step: one, seconds: 0 });
+    }
+    const whole = tree.lines({ ...plain, withDiff: true });
+    expect(whole).toContain(`   │      + command: "${long}"`);
+    expect(tree.lines({ ...plain, withDiff: true, columns: 50 })).toEqual([
+      "   pulumi:pulumi:Stack p-dev",
+      " + ├─ docker:Container a",
+      '   │      + command: "one two three four five six',
+      '   │          seven eight nine ten"',
+      " ~ └─ docker:Container b update (it is stopped)",
+    ]);
+    expect(whole).toContain(" ~ └─ docker:Container b update (it is stopped)");
+  });
+
+  test("keeps colours across the break and breaks what has no space", () => {
+    const { green } = picocolors.createColors(true);
+    expect(wrapLine("  ", `x: ${green("y".repeat(30))}`, 30)).toEqual([
+      "  x:",
+      `      ${green("y".repeat(24)).replace("\u001b[39m", "\u001b[0m")}`,
+      `      ${green("y".repeat(6))}`,
+    ]);
+  });
+});
+
 describe("the last line", () => {
   test("counts in plain words", () => {
     const summary = {
@@ -168,11 +208,14 @@ describe("the last line", () => {
       succeeded: true,
       seconds: 3.21,
       changes: { create: 2, replace: 1, same: 7 },
+      failures: 0,
     };
     expect(summaryLine(summary, paint)).toBe("Resources: 2 to create, 1 to replace, 7 unchanged (3.2 s)");
     expect(summaryLine({ ...summary, preview: false, seconds: 185 }, paint)).toBe(
       "Resources: 2 created, 1 replaced, 7 unchanged (3 min 05 s)",
     );
+    const failed = { ...summary, preview: false, succeeded: false, seconds: 12, failures: 2 };
+    expect(summaryLine(failed, paint)).toBe("Resources: 2 created, 1 replaced, 2 failed, 7 unchanged (12 s)");
   });
 });
 
