@@ -7,6 +7,9 @@ import { docker, pipeIntoDocker, tryDocker } from "./docker.ts";
 /** Where the copy stands in the controller. */
 export const CHECKOUT = "/heatwave";
 
+/** Where the controller keeps the checksums of what was last copied. */
+export const CHECKOUT_RECORD = "/etc/heatwave/checkout.json";
+
 /** Never copied, even where there is no git to ask. */
 const LEFT_OUT = new Set(["node_modules", ".git", ".heatwave"]);
 
@@ -42,7 +45,7 @@ export async function syncCheckout(
     await writeInside(container, `${CHECKOUT}/${name}`, readFileSync(stackFile, "utf8"));
   }
   if (send.length + remove.length > 0) {
-    await writeInside(container, "/etc/heatwave/checkout.json", JSON.stringify(present));
+    await writeInside(container, CHECKOUT_RECORD, JSON.stringify(present));
   }
   return { sent: send.length, removed: remove.length };
 }

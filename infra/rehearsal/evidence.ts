@@ -57,7 +57,7 @@ export async function writeRow(plan: WorldPlan, stack: StackConfig, overlay: Ove
     throw new RehearsalError(
       "The row that was committed through the write VIP is not there",
       `a second connection found no row with the note ${note}`,
-      "bin/rehearse psql write, and bin/rehearse psql SITE for each site: who is primary?",
+      "bin/rehearse status; then bin/rehearse psql SITE at each site",
     );
   }
   return { id, note, milliseconds: performance.now() - started };
@@ -108,7 +108,7 @@ async function awaitRow(
       throw new RehearsalError(
         `Site ${site} did not show the row within ${PATIENCE_SECONDS} s`,
         tail(`${result.stdout}\n${result.stderr}`) || "the query ran and found no row",
-        `bin/rehearse psql ${site} -- -c 'table pg_stat_wal_receiver'`,
+        `bin/rehearse psql ${site} -c 'table pg_stat_wal_receiver'`,
       );
     }
     await delay(50);
@@ -127,7 +127,7 @@ async function untilOk(client: Client, what: string, stack: StackConfig): Promis
       throw new RehearsalError(
         what,
         tail(`${result.stdout}\n${result.stderr}`),
-        `bin/rehearse host ${routerHost} -- docker logs ${routerContainer} (asked on port ${port}); bin/rehearse status`,
+        `bin/rehearse status; the router, asked on port ${port}: bin/rehearse host ${routerHost} docker logs ${routerContainer}`,
       );
     }
     await delay(100);

@@ -1,7 +1,7 @@
 import type { Overlay } from "../config/overlay.ts";
 import type { StackConfig } from "../config/schema.ts";
 import { docker, tryDocker } from "./docker.ts";
-import type { WorldPlan } from "./plan.ts";
+import type { HostMachine, WorldPlan } from "./plan.ts";
 import { RehearsalError } from "./trouble.ts";
 
 /** Where on a host the application's password lies for a one-shot client; /run is emptied by a restart. */
@@ -9,6 +9,8 @@ const PASSWORD_FOLDER = "/run/heatwave-world";
 
 /** A `psql` as an operator or an application of this stack would run it: container outside, and what runs in it. */
 export interface Client {
+  /** Name of the host. */
+  readonly name: string;
   readonly container: string;
   readonly command: readonly string[];
 }
@@ -66,7 +68,7 @@ export async function writeClient(
   interactive: boolean,
 ): Promise<Client> {
   const path = writePath(stack);
-  const container = containerOf(plan, path.routerHost);
+  const { name, container } = hostOf(plan, path.routerHost);
   const roles = overlay.secrets["roles"];
   const password = typeof roles === "object" ? (roles[path.role] ?? "") : "";
   const file = `${PASSWORD_FOLDER}/pgpass-${path.role}`;
@@ -75,6 +77,7 @@ export async function writeClient(
     input: passwordLine(path.role, password),
   });
   return {
+    name,
     container,
     command: [
       ...["docker", "run", "--rm", "-i", ...(interactive ? ["-t"] : []), "--network", stack.network.name],
@@ -105,8 +108,10 @@ export function siteClient(
       `bin/rehearse psql ${stack.sites[0]?.name ?? "write"}`,
     );
   }
+  const { name, container } = hostOf(plan, site.host);
   return {
-    container: containerOf(plan, site.host),
+    name,
+    container,
     command: [
       ...["docker", "exec", "-i", ...(interactive ? ["-t"] : []), "-u", "postgres", site.containers.postgres],
       ...[
@@ -131,8 +136,8 @@ export function passwordLine(role: string, password: string): string {
   return `*:*:*:${escaped(role)}:${escaped(password)}\n`;
 }
 
-function containerOf(plan: WorldPlan, hostName: string): string {
+function hostOf(plan: WorldPlan, hostName: string): HostMachine {
   const host = plan.hosts.find((candidate) => candidate.name === hostName);
   if (host === undefined) throw new Error(`no host ${hostName} in the plan`);
-  return host.container;
+  return host;
 }

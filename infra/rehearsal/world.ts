@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Overlay } from "../config/overlay.ts";
 import type { StackConfig } from "../config/schema.ts";
 import { ensureImages } from "./build.ts";
-import { fillModules, readLock, syncCheckout, writeInside } from "./checkout.ts";
+import { CHECKOUT_RECORD, fillModules, readLock, syncCheckout, writeInside } from "./checkout.ts";
 import { docker, labelled, pipeIntoDocker, rows, tryDocker, WORLD_LABEL } from "./docker.ts";
 import { ensureIdentity } from "./identity.ts";
 import { awaitHost, ensureController, ensureHost } from "./machines.ts";
@@ -111,6 +111,33 @@ export async function up(options: UpOptions): Promise<World> {
   );
   await Promise.all([controller, ...hosts]);
   return { plan, overlay };
+}
+
+/**
+ * Brings the copy of the checkout in a world that runs up to date, and leaves all else of the world alone.
+ * @param stackFile absolute path of Pulumi.<stack>.yaml
+ * @throws {RehearsalError} when the controller does not run or was never given a checkout
+ */
+export async function refreshCheckout(
+  plan: WorldPlan,
+  packageDirectory: string,
+  stackFile: string,
+): Promise<{ readonly sent: number; readonly removed: number }> {
+  const { container } = plan.controller;
+  const earlier = await tryDocker(["exec", container, "cat", CHECKOUT_RECORD]);
+  if (earlier.exitCode !== 0) {
+    throw new RehearsalError(
+      `World "${plan.world}" is not whole`,
+      `its controller has no copy of the checkout: ${earlier.stderr}`,
+      "bin/rehearse up --hosts-only, or bin/rehearse up for the stack as well",
+    );
+  }
+  return syncCheckout(
+    packageDirectory,
+    stackFile,
+    container,
+    JSON.parse(earlier.stdout) as Record<string, string>,
+  );
 }
 
 /** The plan of a world that exists; undefined when it does not. */

@@ -8,6 +8,7 @@ import { registryReachable } from "../../rehearsal/registry.ts";
 import { RehearsalError } from "../../rehearsal/trouble.ts";
 import type { UpOptions, World } from "../../rehearsal/world.ts";
 import { findWorld, stackSpec, up } from "../../rehearsal/world.ts";
+import { sameWorld } from "./hints.ts";
 import { ask, TerminalProgress } from "./terminal.ts";
 
 /** Options that every verb takes. */
@@ -24,7 +25,7 @@ export interface Globals {
 export class Context {
   readonly globals: Globals;
   readonly packageDirectory = join(dirname(fileURLToPath(import.meta.url)), "../../..");
-  readonly progress = new TerminalProgress();
+  readonly progress = new TerminalProgress((text) => this.hint(text));
 
   readonly stack: string;
   /** Folder of the stack file. */
@@ -52,6 +53,11 @@ export class Context {
     return this.globals.world ?? this.stack;
   }
 
+  /** Absolute path of the stack file. */
+  get stackFile(): string {
+    return join(this.stackDirectory, `Pulumi.${this.stack}.yaml`);
+  }
+
   get stateDirectory(): string {
     return join(this.packageDirectory, ".heatwave");
   }
@@ -72,7 +78,7 @@ export class Context {
       world: this.world,
       stack,
       packageDirectory: this.packageDirectory,
-      stackFile: join(this.stackDirectory, `Pulumi.${this.stack}.yaml`),
+      stackFile: this.stackFile,
       progress,
       confirm,
       registry,
@@ -86,19 +92,15 @@ export class Context {
    */
   async existing(): Promise<WorldPlan> {
     const missing = (why: string) =>
-      new RehearsalError(`There is no world "${this.world}"`, why, `bin/rehearse up${this.suffix()}`);
+      new RehearsalError(`There is no world "${this.world}"`, why, "bin/rehearse up");
     if ((await daemonVersion()) === undefined) throw missing("no Docker daemon answers");
     const plan = await findWorld(this.world, stackSpec(this.loadStack()));
     if (plan === undefined) throw missing("no network of that name exists");
     return plan;
   }
 
-  /** The options that a next command needs to mean the same world. */
-  suffix(): string {
-    const { stack, world, configFile } = this.globals;
-    const given = { stack: configFile === undefined ? stack : undefined, "config-file": configFile, world };
-    return Object.entries(given)
-      .map(([option, value]) => (value === undefined ? "" : ` --${option} ${value}`))
-      .join("");
+  /** A text whose `bin/rehearse` commands mean this world. */
+  hint(text: string): string {
+    return sameWorld(text, this.globals);
   }
 }

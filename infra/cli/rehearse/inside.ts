@@ -2,11 +2,29 @@ import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { tryDocker } from "../../rehearsal/docker.ts";
 
+/**
+ * Notes its process id for signals, then becomes the command. Looks for it first, since the shell's own words for a
+ * missing one name the wrapper. 127 is the shell's exit code for it.
+ */
+const WRAPPER = `echo $$ > "$1"; shift
+case $1 in
+  */*) [ -e "$1" ] ;;
+  *) command -v "$1" > /dev/null ;;
+esac || { echo "error: $1 is not on $0" >&2; exit 127; }
+exec "$@"`;
+
 let running = 0;
 
 /** True while a command inside has the operator's ear: Ctrl-C is its business then. */
 export function insideHasControl(): boolean {
   return running > 0;
+}
+
+/** Where a command runs. */
+export interface Place {
+  /** As the operator calls it: `dal-01`, `controller`. */
+  readonly name: string;
+  readonly container: string;
 }
 
 export interface InsideOptions {
@@ -21,13 +39,13 @@ export interface InsideOptions {
  * us, as with ssh. Docker's client forwards no signals without a terminal, so then we carry them over ourselves.
  */
 export async function runInside(
-  container: string,
+  { name, container }: Place,
   command: readonly string[],
   options: InsideOptions = {},
 ): Promise<number> {
   const terminal = process.stdin.isTTY && process.stdout.isTTY && options.stdoutToStderr !== true;
   const pidFile = `/run/heatwave-${randomUUID()}.pid`;
-  const wrapped = ["sh", "-c", 'echo $$ > "$0"; exec "$@"', pidFile, ...command];
+  const wrapped = ["sh", "-c", WRAPPER, name, pidFile, ...command];
   const forward = (signal: NodeJS.Signals) => {
     if (terminal) return;
     void tryDocker(["exec", container, "sh", "-c", `kill -${signal.slice(3)} "$(cat "$0")"`, pidFile]);

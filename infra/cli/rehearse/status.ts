@@ -1,6 +1,9 @@
+import type { StackConfig } from "../../config/schema.ts";
 import { tryDocker } from "../../rehearsal/docker.ts";
 import { stateOf } from "../../rehearsal/machines.ts";
 import type { WorldPlan } from "../../rehearsal/plan.ts";
+import type { SiteAnswer } from "../../rehearsal/health.ts";
+import { askSites, primariesOf } from "../../rehearsal/health.ts";
 
 export interface MachineStatus {
   readonly name: string;
@@ -12,8 +15,22 @@ export interface MachineStatus {
   readonly containers?: readonly { readonly name: string; readonly status: string }[] | undefined;
 }
 
-/** What each machine of a world is doing, as seen from outside. */
-export async function statusOf(plan: WorldPlan): Promise<MachineStatus[]> {
+export interface WorldStatus {
+  readonly machines: readonly MachineStatus[];
+  readonly sites: readonly SiteAnswer[];
+  /** The site that takes writes; null when none or more than one says so. */
+  readonly primary: string | null;
+}
+
+/** What each machine and each site of a world is doing, asked all at once. */
+export async function statusOf(plan: WorldPlan, stack: StackConfig): Promise<WorldStatus> {
+  const [machines, sites] = await Promise.all([machinesOf(plan), askSites(plan, stack)]);
+  const primaries = primariesOf(sites);
+  return { machines, sites, primary: primaries.length === 1 ? (primaries[0] ?? null) : null };
+}
+
+/** As seen from outside. */
+async function machinesOf(plan: WorldPlan): Promise<MachineStatus[]> {
   const machines = [
     { machine: plan.controller, isHost: false },
     ...plan.hosts.map((machine) => ({ machine, isHost: true })),
@@ -31,7 +48,7 @@ export async function statusOf(plan: WorldPlan): Promise<MachineStatus[]> {
 async function containersOn(host: string): Promise<{ name: string; status: string }[] | undefined> {
   const listed = await tryDocker(
     ["exec", host, "docker", "ps", "-a", "--format", "{{.Names}}\t{{.Status}}"],
-    { timeout: 10_000 },
+    { timeout: 3000 },
   );
   if (listed.exitCode !== 0) return undefined;
   return listed.stdout

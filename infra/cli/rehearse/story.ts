@@ -33,7 +33,7 @@ export async function tellStory(at: Context): Promise<void> {
   const { stack } = at;
   const config = at.loadStack();
   const engine = (world: World, verb: string, ...options: string[]) =>
-    runInside(world.plan.controller.container, ["bin/engine", verb, "--stack", stack, ...options], {
+    runInside(world.plan.controller, ["bin/engine", verb, "--stack", stack, ...options], {
       exec: ["-w", "/heatwave"],
       stdoutToStderr: json,
     });
@@ -49,7 +49,7 @@ export async function tellStory(at: Context): Promise<void> {
   });
 
   await part("The stack comes up", async () => {
-    demand(await engine(world, "up", "--yes"), "The stack did not come up", at);
+    demand(await engine(world, "up", "--yes"), "The stack did not come up");
   });
 
   const path = writePath(config);
@@ -77,10 +77,10 @@ export async function tellStory(at: Context): Promise<void> {
       throw new RehearsalError(
         "The preview after up is not clean",
         "something that was just applied would be changed again; the preview above names it",
-        `bin/rehearse${at.suffix()} exec -- bin/engine preview --diff --stack ${stack}`,
+        "bin/rehearse preview --diff",
       );
     }
-    demand(code, "The second preview failed", at);
+    demand(code, "The second preview failed");
   });
 
   const change = await part("A preview of one changed HAProxy setting", () =>
@@ -91,10 +91,10 @@ export async function tellStory(at: Context): Promise<void> {
         throw new RehearsalError(
           "The preview does not show the change",
           `${change.key} was changed from ${change.before} to ${change.after}, and the preview says nothing would change`,
-          `bin/rehearse${at.suffix()} exec -- bin/engine preview --diff --stack ${stack}`,
+          "bin/rehearse preview --diff",
         );
       }
-      demand(code === 7 ? 0 : code, "The preview of the change failed", at);
+      demand(code === 7 ? 0 : code, "The preview of the change failed");
       return change;
     }),
   );
@@ -116,31 +116,29 @@ export async function tellStory(at: Context): Promise<void> {
   say(lookAround(at, config.sites[0]?.name ?? "SITE", config.routers[0]?.host ?? "HOST"));
 }
 
-function demand(exitCode: number, what: string, at: Context): void {
+function demand(exitCode: number, what: string): void {
   if (exitCode === 0) return;
   throw new RehearsalError(
     what,
     `the engine ended with exit code ${exitCode}; its own words are above`,
-    `run bin/rehearse${at.suffix()} again: what is done is kept; or begin anew: bin/rehearse${at.suffix()} down`,
+    "run bin/rehearse again: what is done is kept; or begin anew: bin/rehearse down",
   );
 }
 
 function lookAround(at: Context, site: string, host: string): string {
-  const rehearse = `bin/rehearse${at.suffix()}`;
   const commands: readonly (readonly [string, string])[] = [
-    ["status", "machines and containers"],
+    ["status", "machines, containers, and which site is primary"],
     ["psql write", "SQL through the write VIP, as the application"],
-    [`psql ${site} -- -c 'table pg_stat_replication'`, "SQL at one site, as superuser"],
-    [`exec -- ssh ${host}`, "a host, as the operator gets it"],
-    [`exec -- bin/engine preview --diff -s ${at.stack}`, "what an up would change"],
+    [`psql ${site} -c 'table pg_stat_replication'`, "SQL at one site, as superuser"],
+    [`exec ssh ${host}`, "a host, as the operator gets it"],
+    ["preview --diff", "what an up would change"],
     ["up", "takes over what you changed in the checkout"],
+    ["down", "removes this world; built images stay for the next one"],
   ];
-  const removal: readonly (readonly [string, string])[] = [
-    ["down", "the world; built images stay for the next one"],
-    ["prune", "every world, the images, and the Docker daemon that was started for it"],
-  ];
-  const width = Math.max(...[...commands, ...removal].map(([verb]) => verb.length)) + rehearse.length + 4;
-  const lines = (rows: typeof commands) =>
-    rows.map(([verb, meaning]) => `  ${`${rehearse} ${verb}`.padEnd(width)}${pc.dim(meaning)}`);
-  return [pc.bold("Look around"), ...lines(commands), "", pc.bold("Remove it"), ...lines(removal)].join("\n");
+  const lines = commands.map(([verb, meaning]) => [at.hint(`bin/rehearse ${verb}`), meaning] as const);
+  const width = Math.max(...lines.map(([line]) => line.length)) + 2;
+  return [
+    pc.bold("Look around"),
+    ...lines.map(([line, meaning]) => `  ${line.padEnd(width)}${pc.dim(meaning)}`),
+  ].join("\n");
 }

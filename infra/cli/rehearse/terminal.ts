@@ -22,6 +22,12 @@ export class TerminalProgress implements Progress {
   #drawn = 0;
   #frame = 0;
   #timer: NodeJS.Timeout | undefined;
+  readonly #hint: (text: string) => string;
+
+  /** @param hint completes the commands in notes */
+  constructor(hint: (text: string) => string = (text) => text) {
+    this.#hint = hint;
+  }
 
   async step<T>(title: string, work: (status: (text: string) => void) => Promise<T>): Promise<T> {
     const active: Active = { title, since: performance.now(), status: "" };
@@ -40,7 +46,7 @@ export class TerminalProgress implements Progress {
 
   note(text: string): void {
     this.#clear();
-    this.#out.write(`${text}\n`);
+    this.#out.write(`${this.#hint(text)}\n`);
     if (this.#live) this.#draw();
   }
 
@@ -102,8 +108,11 @@ export async function ask(question: string, yes: boolean): Promise<boolean> {
   }
 }
 
-/** An error as the operator reads it: what, why, what to do. */
-export function explain(error: unknown): string {
+/**
+ * An error as the operator reads it: what, why, what to do.
+ * @param hint completes the commands in what to do
+ */
+export function explain(error: unknown, hint: (text: string) => string = (text) => text): string {
   if (!(error instanceof Error)) return `${pc.red("error:")} ${String(error)}`;
   if (!(error instanceof RehearsalError)) return `${pc.red("error:")} ${error.message}`;
   const why = error.why
@@ -115,6 +124,6 @@ export function explain(error: unknown): string {
   return [
     `${pc.red("error:")} ${error.message}`,
     `  ${pc.dim("why")}    ${why}`,
-    `  ${pc.dim("next")}   ${error.next}`,
+    `  ${pc.dim("next")}   ${hint(error.next)}`,
   ].join("\n");
 }

@@ -1,0 +1,112 @@
+import { describe, expect, test } from "vitest";
+import type { Verbs } from "../../../infra/cli/rehearse/program.ts";
+import { rehearseProgram } from "../../../infra/cli/rehearse/program.ts";
+
+/** What the command line asks for: the verb, then its arguments, the global options first. */
+async function parse(...line: readonly string[]): Promise<unknown[]> {
+  const calls: unknown[][] = [];
+  const verb =
+    (name: string) =>
+    (...given: readonly unknown[]) => {
+      calls.push([name, ...given]);
+      return Promise.resolve();
+    };
+  const names = ["story", "up", "preview", "status", "exec", "host", "psql", "down", "prune"] as const;
+  const verbs = Object.fromEntries(names.map((name) => [name, verb(name)])) as unknown as Verbs;
+  await rehearseProgram(verbs).parseAsync(["node", "bin/rehearse", ...line]);
+  expect(calls).toHaveLength(1);
+  return calls[0] ?? [];
+}
+
+describe("a command that runs inside", () => {
+  test.each([
+    [
+      ["psql", "dal-01", "-c", "select 1"],
+      ["psql", {}, "dal-01", ["-c", "select 1"]],
+    ],
+    [
+      ["psql", "dal-01", "--", "-c", "select 1"],
+      ["psql", {}, "dal-01", ["-c", "select 1"]],
+    ],
+    [
+      ["psql", "-c", "select 1"],
+      ["psql", {}, "write", ["-c", "select 1"]],
+    ],
+    [
+      ["psql", "--", "-c", "select 1"],
+      ["psql", {}, "write", ["-c", "select 1"]],
+    ],
+    [["psql"], ["psql", {}, "write", []]],
+    [
+      ["exec", "ls", "-x", "--json"],
+      ["exec", {}, ["ls", "-x", "--json"]],
+    ],
+    [
+      ["exec", "--", "ls", "-x"],
+      ["exec", {}, ["ls", "-x"]],
+    ],
+    [
+      ["exec", "git", "diff", "--", "a"],
+      ["exec", {}, ["git", "diff", "--", "a"]],
+    ],
+    [
+      ["host", "dal-01", "ls", "-x"],
+      ["host", {}, "dal-01", ["ls", "-x"]],
+    ],
+    [
+      ["host", "dal-01", "--", "ls", "-x", "--", "y"],
+      ["host", {}, "dal-01", ["ls", "-x", "--", "y"]],
+    ],
+    [
+      ["host", "dal-01"],
+      ["host", {}, "dal-01", []],
+    ],
+  ])("%j", async (line, call) => {
+    expect(await parse(...line)).toEqual(call);
+  });
+});
+
+describe("global options", () => {
+  test.each([
+    [
+      ["--world", "w", "psql", "dal-01", "-c", "x"],
+      ["psql", { world: "w" }, "dal-01", ["-c", "x"]],
+    ],
+    [
+      ["psql", "--world", "w", "dal-01", "-s", "x"],
+      ["psql", { world: "w" }, "dal-01", ["-s", "x"]],
+    ],
+    [
+      ["exec", "--world", "w", "--", "ls", "-s"],
+      ["exec", { world: "w" }, ["ls", "-s"]],
+    ],
+    [
+      ["status", "--json", "--stack", "a"],
+      ["status", { json: true, stack: "a" }],
+    ],
+    [
+      ["-y", "up", "--world", "w"],
+      ["up", { yes: true, world: "w" }, { hostsOnly: false }],
+    ],
+  ])("stand before the verb or right after it: %j", async (line, call) => {
+    expect(await parse(...line)).toEqual(call);
+  });
+
+  test("go with a verb's own", async () => {
+    expect(await parse("--world", "w", "preview", "--diff", "--json")).toEqual([
+      "preview",
+      { world: "w", diff: true, json: true },
+      { diff: true },
+    ]);
+    expect(await parse("down", "--all", "--world", "w")).toMatchObject([
+      "down",
+      { world: "w" },
+      { all: true },
+    ]);
+  });
+
+  test("without a verb mean the story; an unknown verb is told which there are", async () => {
+    expect(await parse("-y", "--world", "w")).toEqual(["story", { yes: true, world: "w" }]);
+    await expect(parse("frobnicate")).rejects.toThrow(/no verb "frobnicate"/);
+  });
+});
