@@ -3,7 +3,7 @@ import { CHECKOUT } from "./checkout.ts";
 import { tryDocker } from "./docker.ts";
 import type { WorldPlan } from "./plan.ts";
 
-/** Milliseconds that a site has to answer; the whole question may take half a second more. */
+/** Milliseconds that a site has to answer; the whole question may take a second more. */
 const PATIENCE_MS = 2000;
 
 /** What a site's pg-health says of it. */
@@ -39,7 +39,7 @@ export async function askSites(plan: WorldPlan, stack: StackConfig): Promise<Sit
   const script = `exec ${node} --input-type=module -e "$1" -- "$2"`;
   const asked = await tryDocker(
     ["exec", plan.controller.container, "sh", "-c", script, "sh", ASK, JSON.stringify(urls)],
-    { timeout: PATIENCE_MS + 500 },
+    { timeout: PATIENCE_MS + 1000 },
   );
   const replies =
     asked.exitCode === 0 ? (JSON.parse(asked.stdout) as ([number, string] | null)[]) : urls.map(() => null);

@@ -2,7 +2,7 @@ import type { Overlay } from "../config/overlay.ts";
 import type { StackConfig } from "../config/schema.ts";
 import { docker, tryDocker } from "./docker.ts";
 import type { HostMachine, WorldPlan } from "./plan.ts";
-import { RehearsalError } from "./trouble.ts";
+import { RehearsalError, tail } from "./trouble.ts";
 
 /** Where on a host the application's password lies for a one-shot client; /run is emptied by a restart. */
 const PASSWORD_FOLDER = "/run/heatwave-world";
@@ -128,6 +128,28 @@ export function siteClient(
       ...psqlArguments,
     ],
   };
+}
+
+/**
+ * Looks whether a site's PostgreSQL can be asked at all.
+ * @throws {RehearsalError} when its container or its host does not run
+ */
+export async function demandPostgres(plan: WorldPlan, stack: StackConfig, siteName: string): Promise<void> {
+  const site = stack.sites.find((candidate) => candidate.name === siteName);
+  if (site === undefined) return;
+  const name = site.containers.postgres;
+  const inspect = ["docker", "inspect", "--format", "{{.State.Status}}", name];
+  const found = await tryDocker(["exec", hostOf(plan, site.host).container, ...inspect]);
+  if (found.exitCode === 0 && found.stdout === "running") return;
+  throw new RehearsalError(
+    `PostgreSQL of ${siteName} is not running`,
+    found.exitCode === 0
+      ? `its container ${name} on ${site.host} is ${found.stdout}`
+      : `its container ${name} was not found on ${site.host}: ${tail(found.stderr, 1)}`,
+    found.exitCode === 0
+      ? `bin/rehearse host ${site.host} docker start ${name}; its last words: bin/rehearse host ${site.host} docker logs -n 20 ${name}`
+      : "bin/rehearse status; bin/rehearse up brings up what is missing",
+  );
 }
 
 /** A line of a password file: any host, port and database. */

@@ -137,7 +137,7 @@ export function rehearseProgram(verbs: Verbs): Command {
     for (const [flags, description] of GLOBAL_OPTIONS)
       command.addOption(new Option(flags, description).hideHelp());
   }
-  return program as unknown as Command;
+  return program;
 }
 
 /** The `--` that a reader may put before a command of their own. Later ones are the command's. */

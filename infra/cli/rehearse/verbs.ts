@@ -1,13 +1,14 @@
 import { removeImages } from "../../rehearsal/build.ts";
 import { daemonVersion, stopOwnDaemon } from "../../rehearsal/daemon.ts";
+import { askSites } from "../../rehearsal/health.ts";
 import { describeOverlay } from "../../rehearsal/overlay.ts";
 import { removeSharedVolumes } from "../../rehearsal/seeds.ts";
-import { readWorldOverlay, siteClient, writeClient } from "../../rehearsal/sql.ts";
+import { demandPostgres, readWorldOverlay, siteClient, writeClient } from "../../rehearsal/sql.ts";
 import { RehearsalError } from "../../rehearsal/trouble.ts";
 import { down, refreshCheckout, worlds } from "../../rehearsal/world.ts";
 import { Context } from "./context.ts";
 import { runInside } from "./inside.ts";
-import { printStatus } from "./print.ts";
+import { describePrimary, printStatus } from "./print.ts";
 import type { Verbs } from "./program.ts";
 import { statusOf } from "./status.ts";
 import { tellStory } from "./story.ts";
@@ -91,11 +92,17 @@ export const rehearseVerbs: Verbs = {
     const interactive = process.stdin.isTTY && process.stdout.isTTY;
     if (where !== "write") {
       const client = siteClient(plan, stack, where, psqlArguments, interactive);
+      await demandPostgres(plan, stack, where);
       process.exitCode = await runInside(client, client.command);
       return;
     }
     const client = await writeClient(plan, stack, await readWorldOverlay(plan), psqlArguments, interactive);
-    process.exitCode = await runInside(client, client.command);
+    const code = await runInside(client, client.command);
+    process.exitCode = code;
+    // psql's exit code for a connection that was not to be had, or was lost.
+    if (code !== 2) return;
+    const primary = describePrimary(await askSites(plan, stack));
+    process.stderr.write(at.hint(`${primary}; see bin/rehearse status\n`));
   },
 
   async down(globals, { all }) {
