@@ -11,7 +11,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { endDaemon, prepareTester } from "./support/tester.ts";
+import { leaveNothing, prepareTester } from "./support/tester.ts";
 
 interface Count {
   passed: number;
@@ -84,7 +84,7 @@ try {
     process.stdout.write(`   ${layer.title}: ${summary(count)} in ${seconds(begun)}\n`);
   }
 } finally {
-  if (flags.fast !== true && (await endDaemon(root))) process.stdout.write("The Docker daemon was ended.\n");
+  if (flags.fast !== true) await leaveNothing(root);
   rmSync(reports, { recursive: true, force: true });
 }
 process.stdout.write(`\nFinished in ${seconds(started)}.\n${summary(total)}\n`);

@@ -1,13 +1,32 @@
 import { join } from "node:path";
 import { execa } from "execa";
 import { TerminalProgress, ask } from "../../infra/cli/rehearse/terminal.ts";
-import { ensureImages } from "../../infra/rehearsal/build.ts";
-import { ensureDaemon, stopOwnDaemon } from "../../infra/rehearsal/daemon.ts";
+import { ensureImages, removeImages } from "../../infra/rehearsal/build.ts";
+import { daemonVersion, ensureDaemon, stopOwnDaemon } from "../../infra/rehearsal/daemon.ts";
+import { IMAGE_LABEL, rows } from "../../infra/rehearsal/docker.ts";
+import { removeSharedVolumes } from "../../infra/rehearsal/seeds.ts";
+import { down, worlds } from "../../infra/rehearsal/world.ts";
 
 const IMAGE = "heatwave-rehearsal/tester";
 
-/** Ends the daemon that the tests started; what was running before stays. */
-export const endDaemon = (root: string): Promise<boolean> => stopOwnDaemon(join(root, ".heatwave"));
+/** True where a rehearsal had built images before the tests did; undefined until that was looked at. */
+let imagesBefore: boolean | undefined;
+
+/**
+ * Leaves the machine as it was: what the tests built goes, unless a rehearsal had built before, whose cache they then
+ * only used; the daemon that they started ends.
+ */
+export async function leaveNothing(root: string): Promise<void> {
+  if (imagesBefore !== undefined && (await daemonVersion()) !== undefined) {
+    // Of a suite that was cut short.
+    for (const world of await worlds()) if (world.startsWith("test-")) await down(world);
+    if (!imagesBefore) {
+      await removeImages();
+      await removeSharedVolumes();
+    }
+  }
+  if (await stopOwnDaemon(join(root, ".heatwave"))) process.stdout.write("The Docker daemon was ended.\n");
+}
 
 /**
  * A container in which tests of one program by itself run, without a network: the rehearsal's stand-ins in one image,
@@ -18,6 +37,7 @@ export async function prepareTester(root: string, reports: string, yes: boolean)
   const progress = new TerminalProgress();
   const confirm = (question: string): Promise<boolean> => ask(question, yes);
   await ensureDaemon({ stateDirectory: join(root, ".heatwave"), confirm, progress });
+  imagesBefore ??= (await rows(["image", "ls", "-q", "--filter", `label=${IMAGE_LABEL}`])).length > 0;
   const images = await ensureImages(["postgres", "haproxy"], {
     packageDirectory: root,
     progress,
