@@ -4,6 +4,7 @@ import {
   chmodSync,
   chownSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   rmSync,
@@ -119,7 +120,10 @@ export class FakeRouter {
     this.process.stdout!.on("data", (text: Buffer) => (this.log += text.toString()));
     this.process.stderr!.on("data", (text: Buffer) => (this.log += text.toString()));
     await until(
-      async () => this.process!.exitCode !== null || (await reaches(this.statsPort)),
+      // HAProxy renames its socket into place after it has bound every port.
+      async () =>
+        this.process!.exitCode !== null ||
+        ((await reaches(this.statsPort)) && existsSync(join(this.run, "admin.sock"))),
       () => `HAProxy did not bind:\n${this.log}`,
     );
     if (this.process.exitCode !== null) throw new Error(`start.sh ended:\n${this.log}`);
