@@ -1,8 +1,8 @@
 /**
  * `bin/test`: every layer in turn, then one plain line `N passed, N failed[, N skipped]`.
  *
- *   bin/test            all fast layers, and one sealed world with a fixed, wide choice of live tests
- *   bin/test --all      every live test there is
+ *   bin/test            all fast layers, and the live tests in sealed worlds
+ *   bin/test --all      the same today: no live test is long enough to be left out of the plain run
  *   bin/test --fast     no world: what runs without Docker
  *   -y, --yes           install Docker without asking (CI does)
  */
@@ -124,16 +124,10 @@ function counted(report: string): Count {
 }
 
 function status([program = "", ...args]: readonly string[]): Promise<number> {
-  const environment = {
-    ...process.env,
-    HEATWAVE_TEST_ALL: flags.all === true ? "1" : "",
-    HEATWAVE_TEST_YES: flags.yes === true ? "1" : "",
-  };
   return new Promise((resolve) => {
     const child = spawn(program, args, {
       cwd: root,
       stdio: ["ignore", "inherit", "inherit"],
-      env: environment,
     });
     child.once("error", (error) => {
       process.stderr.write(`error: cannot run ${program}: ${error.message}\n`);

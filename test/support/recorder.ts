@@ -12,10 +12,7 @@ export interface Recorded {
  * Runs a program against mocks and returns what it registered, in no particular order. One process records one
  * program: the Pulumi runtime keeps its monitor in module state (vitest runs each file in a process of its own).
  */
-export async function record(
-  program: () => unknown,
-  options?: { readonly preview?: boolean },
-): Promise<Recorded[]> {
+export async function record(program: () => unknown): Promise<Recorded[]> {
   const recorded: Recorded[] = [];
   await pulumi.runtime.setMocks(
     {
@@ -34,7 +31,7 @@ export async function record(
     },
     "heatwave",
     "production",
-    options?.preview ?? false,
+    false,
   );
   await pulumi.runtime.runInPulumiStack(async () => ((await program()) ?? {}) as pulumi.Inputs);
   await settled();
