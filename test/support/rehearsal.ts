@@ -19,7 +19,8 @@ export class Rehearsal {
   /** @param configFile a stack file that is not in the project's folder, relative to it */
   constructor(stack: string, options?: { readonly configFile?: string }) {
     this.stack = stack;
-    this.world = `test-${stack}`;
+    // Several checkouts on one machine test in worlds of their own.
+    this.world = `${process.env["HEATWAVE_TEST_WORLD"] ?? "test"}-${stack}`;
     const file = options?.configFile === undefined ? [] : ["--config-file", options.configFile];
     this.#options = ["--stack", stack, "--world", this.world, "--yes", "--stand-ins", ...file];
   }
