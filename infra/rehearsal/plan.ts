@@ -105,6 +105,13 @@ export function planWorld(world: string, stack: StackSpec, third: number): World
   };
 }
 
+/** The machine of a stack's host, by the host's name in the stack file. */
+export function hostOf(plan: WorldPlan, hostName: string): HostMachine {
+  const host = plan.hosts.find((candidate) => candidate.name === hostName);
+  if (host === undefined) throw new Error(`no host ${hostName} in the plan`);
+  return host;
+}
+
 /** The file that a machine's init reads: plain assignments, every value quoted. */
 export function machineEnvironment(
   machine: Machine,

@@ -1,7 +1,8 @@
 import type { Overlay } from "../config/overlay.ts";
 import type { StackConfig } from "../config/schema.ts";
 import { docker, tryDocker } from "./docker.ts";
-import type { HostMachine, WorldPlan } from "./plan.ts";
+import type { WorldPlan } from "./plan.ts";
+import { hostOf } from "./plan.ts";
 import { RehearsalError, tail } from "./trouble.ts";
 
 /** Where on a host the application's password lies for a one-shot client; /run is emptied by a restart. */
@@ -59,6 +60,12 @@ export async function readWorldOverlay(plan: WorldPlan): Promise<Overlay> {
   return JSON.parse(found.stdout) as Overlay;
 }
 
+/** The generated password of a declared role. */
+export function rolePassword(overlay: Overlay, role: string): string {
+  const roles = overlay.secrets["roles"];
+  return typeof roles === "object" ? (roles[role] ?? "") : "";
+}
+
 /** `psql` through the write VIP. Puts the role's password on the host first, in a file, by stdin. */
 export async function writeClient(
   plan: WorldPlan,
@@ -69,12 +76,10 @@ export async function writeClient(
 ): Promise<Client> {
   const path = writePath(stack);
   const { name, container } = hostOf(plan, path.routerHost);
-  const roles = overlay.secrets["roles"];
-  const password = typeof roles === "object" ? (roles[path.role] ?? "") : "";
   const file = `${PASSWORD_FOLDER}/pgpass-${path.role}`;
   const script = 'umask 077 && mkdir -p "$(dirname "$1")" && cat > "$1"';
   await docker(["exec", "-i", container, "sh", "-c", script, "sh", file], {
-    input: passwordLine(path.role, password),
+    input: passwordLine(path.role, rolePassword(overlay, path.role)),
   });
   return {
     name,
@@ -156,10 +161,4 @@ export async function demandPostgres(plan: WorldPlan, stack: StackConfig, siteNa
 export function passwordLine(role: string, password: string): string {
   const escaped = (text: string) => text.replaceAll(/[\\:]/g, "\\$&");
   return `*:*:*:${escaped(role)}:${escaped(password)}\n`;
-}
-
-function hostOf(plan: WorldPlan, hostName: string): HostMachine {
-  const host = plan.hosts.find((candidate) => candidate.name === hostName);
-  if (host === undefined) throw new Error(`no host ${hostName} in the plan`);
-  return host;
 }

@@ -1,0 +1,67 @@
+import { docker, tryDocker } from "../docker.ts";
+import type { HostMachine } from "../plan.ts";
+
+/** Where on a host the files of the programs beside a stack lie; kept over a restart of the host. */
+const FOLDER = "/var/lib/heatwave-world";
+
+/** A program of ours in a container on a host, beside the stack. It comes back with its host. */
+export interface BesideProgram {
+  readonly host: HostMachine;
+  /** Container and folder. */
+  readonly name: string;
+  readonly image: string;
+  /** `uid:gid` in the container, which owns the files. */
+  readonly user: string;
+  readonly network: string;
+  /** Where the folder is inside. */
+  readonly at: string;
+  readonly mounts: readonly string[];
+  /** Texts by file name; each goes by stdin and is the user's alone. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
+/** Starts it with fresh files; one of the same name is replaced. */
+export async function startBeside(program: BesideProgram): Promise<void> {
+  const { host, name, image, user, network, at, mounts, files } = program;
+  const folder = `${FOLDER}/${name}`;
+  await stopBeside(host, name);
+  await docker(["exec", host.container, "sh", "-c", 'umask 077 && mkdir -p "$1"', "sh", folder]);
+  for (const [file, text] of Object.entries(files)) {
+    const script = 'umask 077 && cat > "$1"';
+    await docker(["exec", "-i", host.container, "sh", "-c", script, "sh", `${folder}/${file}`], {
+      input: text,
+    });
+  }
+  await docker(["exec", host.container, "chown", "-R", user, folder]);
+  await docker([
+    ...["exec", host.container, "docker", "run", "-d", "--name", name, "--init", "--restart", "always"],
+    ...["--user", user, "--network", network, "--volume", `${folder}:${at}`],
+    ...mounts.flatMap((mount) => ["--volume", mount]),
+    ...[image, "node", `${at}/program.mjs`],
+  ]);
+}
+
+/** The text of a file that it wrote; empty before its first line. */
+export async function readBeside(host: HostMachine, name: string, file: string): Promise<string> {
+  // Of a host that is off, too.
+  const path = `${FOLDER}/${name}/${file}`;
+  const state = await tryDocker([
+    "inspect",
+    "--format",
+    "{{.State.Running}}{{.State.Paused}}",
+    host.container,
+  ]);
+  if (state.stdout === "truefalse") {
+    const read = await tryDocker(["exec", host.container, "cat", path]);
+    return read.exitCode === 0 ? read.stdout : "";
+  }
+  const copied = await tryDocker(["cp", `${host.container}:${path}`, "-"]);
+  // A tar of one file: a header of 512 bytes, which ends with NULs, and NULs after the text.
+  return copied.exitCode === 0 ? copied.stdout.slice(512).replaceAll("\0", "") : "";
+}
+
+/** Removes it with its files, if it is there. */
+export async function stopBeside(host: HostMachine, name: string): Promise<void> {
+  const script = 'docker rm -f "$1" >/dev/null 2>&1; rm -rf "$2"';
+  await docker(["exec", host.container, "sh", "-c", script, "sh", name, `${FOLDER}/${name}`]);
+}
