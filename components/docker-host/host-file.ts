@@ -95,7 +95,7 @@ export function createSecretFile(
   );
 }
 
-/** The folders of one container; `subfolders` as `name=mode`, or `conf/incoming`. */
+/** The folders of one container; `subfolders` as `name=mode`, `name=mode@ssh` (of the SSH user's group), or `conf/incoming`. */
 export function createFolder(
   name: string,
   args: {

@@ -37,7 +37,7 @@ export class HealthEndpoint extends pulumi.ComponentResource {
         dockerHost,
         container,
         owner: POSTGRES_USER,
-        subfolders: ["app=0755", "conf=0755", "conf/incoming", "secrets=0700", "state=0750", "run=0770"],
+        subfolders: ["app=0755", "conf=0755", "conf/incoming", "secrets=0700", "state=0750", "run=2770@ssh"],
       },
       { parent: this, dependsOn: [...dockerHost.ready] },
     );

@@ -35,7 +35,12 @@ export class Router extends pulumi.ComponentResource {
     const { container, directory } = router;
     const folder = createFolder(
       `${name}-folder`,
-      { dockerHost, container, owner: HAPROXY_USER, subfolders: ["conf=0755", "conf/incoming", "run=0770"] },
+      {
+        dockerHost,
+        container,
+        owner: HAPROXY_USER,
+        subfolders: ["conf=0755", "conf/incoming", "run=2770@ssh"],
+      },
       { parent: this, dependsOn: [...dockerHost.ready] },
     );
     const file = (suffix: string, path: string, text: string, kind: FileKind): HostFile =>

@@ -73,7 +73,7 @@ async function serve(
 }
 
 /**
- * Listens on a unix socket that only this user may open. A socket file that a killed process left behind is removed.
+ * Listens on a unix socket that this user may open, and the group of its folder: the SSH user's. A socket file that a killed process left behind is removed.
  * @throws Error when another process answers there.
  */
 export async function listenControl(path: string, routes: ControlRoutes, log: Logger): Promise<Server> {
@@ -86,7 +86,7 @@ export async function listenControl(path: string, routes: ControlRoutes, log: Lo
     server.once("error", reject);
     server.listen(path, resolve);
   });
-  await chmod(path, 0o600);
+  await chmod(path, 0o660);
   return server;
 }
 

@@ -58,10 +58,10 @@ describe("the control socket", () => {
     expect(await askControl(path, "GET /nothing", {}, 5000)).toMatchObject({ ok: false, kind: "unknown" });
   });
 
-  it("is for its own user alone, and replaces what a killed process left", async () => {
+  it("is for its own user and group alone, and replaces what a killed process left", async () => {
     writeFileSync(path, "");
     await listen();
-    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(statSync(path).mode & 0o777).toBe(0o660);
     await expect(listenControl(path, ROUTES, pino({ level: "silent" }))).rejects.toThrow(
       "another pg-health answers",
     );
