@@ -10,6 +10,12 @@ export interface Mount {
   readonly readOnly: boolean;
 }
 
+/** A folder of the host that need not be there: Docker makes it. */
+export interface HostFolder {
+  readonly hostPath: string;
+  readonly target: string;
+}
+
 export interface StackContainerArgs {
   readonly dockerHost: DockerHost;
   /** Container name: its identity, and its DNS name on the network. */
@@ -22,6 +28,11 @@ export interface StackContainerArgs {
   /** Published on the host's tailnet address under the same number, and nowhere else. */
   readonly ports: readonly number[];
   readonly mounts: readonly Mount[];
+  /**
+   * Read-only. For folders that a reboot takes away: a missing source of a mount would keep the container from starting.
+   * @default none
+   */
+  readonly hostFolders?: readonly HostFolder[];
   readonly stopSignal: string;
   /** Seconds until Docker kills it, for `docker stop` and for a destroy alike. */
   readonly stopSeconds: number;
@@ -74,6 +85,15 @@ export function createContainer(
         target: mount.target,
         readOnly: mount.readOnly,
       })),
+      ...(args.hostFolders === undefined
+        ? {}
+        : {
+            volumes: args.hostFolders.map(({ hostPath, target }) => ({
+              hostPath,
+              containerPath: target,
+              readOnly: true,
+            })),
+          }),
       stopSignal: args.stopSignal,
       stopTimeout: args.stopSeconds,
       // Without it a destroy kills at once (the provider's default is 0 s).

@@ -81,6 +81,8 @@ export class HealthEndpoint extends pulumi.ComponentResource {
           { source: `${site.postgres.directory}/run`, target: RUN_DIRECTORY, readOnly: false },
           { source: site.volume, target: "/var/lib/postgresql", readOnly: true },
         ],
+        // Made by Docker when it is missing, so that its age tells one boot of the host from another.
+        hostFolders: [{ hostPath: "/run/heatwave-boot", target: "/run/heatwave-boot" }],
         stopSignal: "SIGTERM",
         stopSeconds: 10,
         healthcheck: {

@@ -113,6 +113,7 @@ export class PgSite {
       "health-secrets",
       "state",
       "control",
+      "boot",
     ])
       directory(name);
     const write = (name: string, text: string): void => {
@@ -183,6 +184,7 @@ export class PgSite {
       HEATWAVE_SECRETS: `${this.directory}/health-secrets`,
       HEATWAVE_STATE: `${this.directory}/state`,
       HEATWAVE_CONTROL: `${this.directory}/control`,
+      HEATWAVE_BOOT: `${this.directory}/boot`,
     };
   }
 

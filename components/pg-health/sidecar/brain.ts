@@ -1,40 +1,67 @@
 /** The brain's loop: look at the site, decide, order. */
 import type { Logger } from "pino";
-import { decide } from "./decide.ts";
-import type { Decision, Failures, IdleWord } from "./decide.ts";
+import type { CertaintyKeeper } from "./certainty.ts";
+import { CERTAIN_SECONDS, decide, heldBySilence, isHeldback, leaseUntil } from "./decide.ts";
+import type { Decision, Facts, Failures, IdleWord, VetoWord } from "./decide.ts";
+import type { PeerAnswer } from "./peer.ts";
+import { followTarget, tendGrant } from "./peer-rules.ts";
 import type { SingleFlight } from "./single-flight.ts";
 import type { Site, SiteFacts } from "./site.ts";
 import type { SqlAnswer } from "./sql.ts";
+import { uptime } from "./uptime.ts";
 
 /** A start that was ordered is over for the back-off once PostgreSQL ran that long, milliseconds. */
 const STABLE_AFTER_MS = 60_000;
-/** Milliseconds that an order to start, stop or reload may take to be accepted. */
+/** Milliseconds that a short order may take. */
 const ORDER_MS = 10_000;
+/** Milliseconds that PostgreSQL has for a fast stop before an immediate one. */
+const FAST_STOP_MS = 30_000;
+/** Seconds by which a lease has to have grown to be worth another order. */
+const LEASE_STEP_SECONDS = 1;
 
 export interface View {
   readonly facts: SiteFacts;
   readonly decision: Decision;
+  /** Why an instance that runs must get no writes. */
+  readonly veto: { readonly word: VetoWord | "stopping"; readonly why: string } | undefined;
+  /** The other sites' answers as of the look. */
+  readonly peers: readonly PeerAnswer[];
+  /** Seconds since boot when the site was last sure to be the rightful primary. */
+  readonly certainAt: number | undefined;
   /** Monotonic milliseconds of the look. */
   readonly at: number;
 }
 
 /** Words of a 503 that name the site's state. */
-export type SiteWord = IdleWord | "starting" | "stopping" | "unreachable";
+export type SiteWord = IdleWord | VetoWord | "starting" | "stopping" | "unreachable";
 
 /** The word for a site whose PostgreSQL does not answer. */
 export function siteWord(view: View | undefined): SiteWord {
   if (view === undefined) return "waiting";
+  if (view.veto !== undefined) return view.veto.word;
   if (view.decision.do === "wait") return view.decision.word;
-  if (view.decision.do === "start") return "starting";
+  if (view.decision.do === "start" || view.decision.do === "release") return "starting";
+  if (view.decision.do === "recover" || view.decision.do === "settle") return "held";
   const { entrypoint } = view.facts;
   const state = entrypoint.answers ? entrypoint.status.postgres : "waiting";
   // `running`, and no answer from it: frozen, overloaded, or out of connections.
   return state === "starting" || state === "stopping" ? state : "unreachable";
 }
 
+export interface BrainParts {
+  readonly site: Site;
+  readonly sql: SingleFlight<SqlAnswer>;
+  /** The last answers of the other sites. */
+  readonly peers: () => readonly PeerAnswer[];
+  readonly certainty: CertaintyKeeper;
+  readonly log: Logger;
+}
+
 export class Brain {
   readonly #site: Site;
   readonly #sql: SingleFlight<SqlAnswer>;
+  readonly #peers: () => readonly PeerAnswer[];
+  readonly #certainty: CertaintyKeeper;
   readonly #log: Logger;
   readonly #now: () => number;
   #view: View | undefined;
@@ -43,6 +70,9 @@ export class Brain {
   #countedStarts = 0;
   #runningSince: number | undefined;
   #founding = false;
+  #silentSince: number | undefined;
+  #lease = 0;
+  #stopping: Promise<void> | undefined;
   #looking: Promise<void> | undefined;
   #again = false;
   #said = "";
@@ -50,14 +80,11 @@ export class Brain {
   #timer: NodeJS.Timeout | undefined;
   #watch: { close: () => void } | undefined;
 
-  constructor(
-    site: Site,
-    sql: SingleFlight<SqlAnswer>,
-    log: Logger,
-    now: () => number = () => performance.now(),
-  ) {
+  constructor({ site, sql, peers, certainty, log }: BrainParts, now: () => number = () => performance.now()) {
     this.#site = site;
     this.#sql = sql;
+    this.#peers = peers;
+    this.#certainty = certainty;
     this.#log = log;
     this.#now = now;
   }
@@ -132,16 +159,181 @@ export class Brain {
 
   async #lookOnce(): Promise<void> {
     this.#watchEntrypoint();
-    const facts = await this.#site.read();
-    this.#count(facts);
-    const now = this.#now();
-    const decision = decide({ ...facts, founding: this.#founding, failures: this.#failures, now });
+    const [site, clock] = await Promise.all([this.#site.read(), uptime()]);
+    this.#count(site);
+    this.#noticePromotion(site, clock);
+    const facts = this.#factsOf(site, clock);
+    const decision = decide(facts);
     const previous = siteWord(this.#view);
-    this.#view = { facts, decision, at: now };
+    this.#view = {
+      facts: site,
+      decision,
+      veto: this.#vetoOf(site, decision),
+      peers: facts.peers,
+      certainAt: this.#certainty.value?.at,
+      at: this.#now(),
+    };
     if (siteWord(this.#view) !== previous) this.#sql.forget();
-    this.#say(decision, facts);
-    if (!this.#founding) await this.#refreshFollowConf(facts);
-    if (decision.do === "start") await this.#order(decision.as);
+    this.#say(decision, site);
+    await this.#beCertain(facts, decision);
+    if (this.#founding) return;
+    await this.#tend(site);
+    await this.#carryOut(decision);
+    if (decision.do === "nothing") await this.#renewLease(facts);
+  }
+
+  #factsOf(site: SiteFacts, clock: number): Facts {
+    const now = this.#now();
+    const facts: Facts = {
+      ...site,
+      site: this.#site.settings.site,
+      peers: this.#peers(),
+      certainty: this.#certainty.value,
+      clock,
+      silentForMs: 0,
+      founding: this.#founding,
+      failures: this.#failures,
+      now,
+    };
+    if (!heldBySilence(facts)) {
+      this.#silentSince = undefined;
+      return facts;
+    }
+    this.#silentSince ??= now;
+    return { ...facts, silentForMs: now - this.#silentSince };
+  }
+
+  #vetoOf({ entrypoint }: SiteFacts, decision: Decision): View["veto"] {
+    if (decision.do === "stop") return decision.veto;
+    if (decision.do === "nothing" && decision.veto !== undefined) return decision.veto;
+    if (entrypoint.answers && entrypoint.status.postgres === "stopping")
+      return { word: "stopping", why: "PostgreSQL is stopping" };
+    return undefined;
+  }
+
+  /** A standby that became the primary under a held grant was promoted by a runbook: that is a certainty. */
+  #noticePromotion(site: SiteFacts, clock: number): void {
+    const before = this.#view?.facts;
+    const { data, grant } = site;
+    if (before?.data.kind !== "cluster" || !before.data.standbySignal || !isRunning(before)) return;
+    if (data.kind !== "cluster" || data.standbySignal || !isRunning(site)) return;
+    if (grant.kind === "grant" && grant.grant.state === "held")
+      this.#certainty.renew({ at: clock, epoch: grant.grant.epoch });
+  }
+
+  /** Remembers that the site was the rightful primary now, or may come up as it. */
+  async #beCertain(facts: Facts, decision: Decision): Promise<void> {
+    const { data, grant, clock } = facts;
+    if (data.kind !== "cluster" || data.standbySignal || grant.kind !== "grant") return;
+    if (grant.grant.state !== "held") return;
+    const { epoch } = grant.grant;
+    if (isRunning(facts) && decision.do === "nothing" && decision.veto === undefined) {
+      this.#certainty.renew({ at: clock, epoch });
+      await this.#certainty.keep();
+    } else if (!isRunning(facts) && (leaseUntil(facts) ?? 0) >= clock + CERTAIN_SECONDS)
+      this.#certainty.renew({ at: clock, epoch });
+  }
+
+  /** Keeps grant and followed site as the other sites' answers say. */
+  async #tend(site: SiteFacts): Promise<void> {
+    const { data } = site;
+    if (data.kind !== "cluster" || site.grant.kind !== "grant") return;
+    if (site.grant.grant.systemId !== data.control.systemId) return;
+    const own = { site: this.#site.settings.site, data, running: isRunning(site) && !data.standbySignal };
+    const declared = this.#site.settings.sites.map(({ name, health }) => ({ site: name, health }));
+    const peers = this.#peers();
+    if (tendGrant({ ...own, grant: site.grant.grant }, declared, peers) !== undefined) {
+      const written = await this.#site.changeGrant((present) =>
+        present.kind === "grant" ? tendGrant({ ...own, grant: present.grant }, declared, peers) : undefined,
+      );
+      if (written !== undefined) this.#log.info({ grant: written }, "grant kept up with the other sites");
+    }
+    if (!data.standbySignal) return;
+    const target = isHeldback(site) ? undefined : followTarget({ ...own, grant: site.grant.grant }, peers);
+    if (target !== undefined && target !== site.follow) {
+      this.#log.info({ follow: target }, "follows another site");
+      await this.#site.follow(target);
+      await this.#reload(site);
+    } else if (await this.#site.refreshFollowConf()) {
+      this.#log.info("follow.conf written again");
+      await this.#reload(site);
+    }
+  }
+
+  async #reload(site: SiteFacts): Promise<void> {
+    if (isRunning(site)) await this.#site.entrypoint.order("reload", [], ORDER_MS);
+  }
+
+  async #carryOut(decision: Decision): Promise<void> {
+    switch (decision.do) {
+      case "start":
+        await this.#start(decision);
+        break;
+      case "stop":
+        this.#stopping ??= this.#stop(decision.veto.why).finally(() => {
+          this.#stopping = undefined;
+        });
+        break;
+      case "recover":
+        // In this order a crash at any point leaves a site that does less, never one that may do more.
+        if (decision.note === undefined) await this.#giveUpGrant(decision.epoch);
+        await this.#site.writeHeldback(decision.note);
+        await this.#site.follow(decision.follow);
+        await this.#site.entrypoint.order("signal", ["on"], ORDER_MS);
+        this.#again = true;
+        break;
+      case "settle":
+        await this.#giveUpGrant(decision.epoch);
+        await this.#site.writeHeldback(undefined);
+        await this.#site.follow(decision.follow);
+        if (this.#view !== undefined) await this.#reload(this.#view.facts);
+        this.#again = true;
+        break;
+      case "release":
+        await this.#site.entrypoint.order("signal", ["off"], ORDER_MS);
+        await this.#site.writeHeldback(undefined);
+        this.#again = true;
+        break;
+      case "nothing":
+      case "wait":
+        break;
+    }
+  }
+
+  async #giveUpGrant(epoch: number): Promise<void> {
+    await this.#site.changeGrant((present) =>
+      present.kind === "grant"
+        ? { ...present.grant, state: "none", epoch: Math.max(epoch, present.grant.epoch) }
+        : undefined,
+    );
+  }
+
+  /** In the background: the looks go on, and with them the answers that say why there are no writes. */
+  async #stop(why: string): Promise<void> {
+    this.#log.warn({ why }, "stops PostgreSQL to start it in another role");
+    // This end is ordered: it is no failure.
+    this.#countedStarts = this.#starts;
+    const { entrypoint } = this.#site;
+    try {
+      await entrypoint.order("stop", ["fast"], FAST_STOP_MS);
+    } catch (error) {
+      this.#log.error({ err: error }, "a fast stop did not end: stopping at once");
+      await entrypoint.order("stop", ["immediate"], FAST_STOP_MS).catch((late: unknown) => {
+        this.#log.error({ err: late }, "PostgreSQL does not stop");
+      });
+    }
+    await this.look();
+  }
+
+  /** PostgreSQL recovers before it opens: the start may go on for as long as the site stays sure. */
+  async #renewLease(facts: Facts): Promise<void> {
+    const { entrypoint, data } = facts;
+    const starting = entrypoint.answers && entrypoint.status.postgres === "starting";
+    if (!starting || data.kind !== "cluster" || data.standbySignal) return;
+    const until = leaseUntil(facts);
+    if (until === undefined || until < this.#lease + LEASE_STEP_SECONDS) return;
+    this.#lease = until;
+    await this.#site.entrypoint.order("lease", [until.toFixed(2)], ORDER_MS);
   }
 
   /** The shared directory may come later than this process. */
@@ -172,10 +364,15 @@ export class Brain {
     this.#failures = { count: this.#failures.count + 1, lastAt: now };
   }
 
-  async #order(as: "primary" | "standby"): Promise<void> {
+  async #start(decision: Extract<Decision, { do: "start" }>): Promise<void> {
     this.#starts += 1;
     try {
-      await this.#site.entrypoint.order("start", [as], ORDER_MS);
+      if (decision.as === "primary") {
+        // A note of an earlier silence would lay claim to a standby.signal of somebody else's.
+        await this.#site.writeHeldback(undefined);
+        this.#lease = decision.until;
+        await this.#site.entrypoint.order("start", ["primary", decision.until.toFixed(2)], ORDER_MS);
+      } else await this.#site.entrypoint.order("start", ["standby"], ORDER_MS);
     } catch (error) {
       // Refused or lost: the next look sees what became of it, after the back-off.
       this.#countedStarts = this.#starts;
@@ -184,20 +381,21 @@ export class Brain {
     }
   }
 
-  async #refreshFollowConf(facts: SiteFacts): Promise<void> {
-    const standby = facts.data.kind === "cluster" && facts.data.standbySignal;
-    if (!standby || !(await this.#site.refreshFollowConf())) return;
-    this.#log.info("follow.conf written again");
-    if (facts.entrypoint.answers && facts.entrypoint.status.postgres === "running")
-      await this.#site.entrypoint.order("reload", [], ORDER_MS);
-  }
-
   /** One line per change, not per look. */
   #say(decision: Decision, facts: SiteFacts): void {
     const state = facts.entrypoint.answers ? facts.entrypoint.status.state : "silent";
-    const text = `${decision.do} ${decision.do === "nothing" ? state : decision.why}`;
+    const text = `${decision.do} ${state} ${wordsOf(decision)}`;
     if (text === this.#said) return;
     this.#said = text;
     this.#log.info({ decision, entrypoint: state }, "decided");
   }
+}
+
+function isRunning({ entrypoint }: Pick<SiteFacts, "entrypoint">): boolean {
+  return entrypoint.answers && entrypoint.status.postgres === "running";
+}
+
+function wordsOf(decision: Decision): string {
+  if (decision.do === "nothing") return decision.veto?.why ?? "";
+  return decision.do === "stop" ? decision.veto.why : decision.why;
 }

@@ -73,6 +73,8 @@ export interface LimitsConfig {
   readonly cacheMs: number;
   /** Milliseconds a peer may take to answer. @default 2000 */
   readonly peerMs: number;
+  /** Milliseconds between two questions to a peer. @default 2000 */
+  readonly peerEveryMs: number;
   /** Milliseconds a probe of the pooler may take. @default 2000 */
   readonly poolerMs: number;
   /** Milliseconds between two probes of the pooler. @default 5000 */
@@ -119,6 +121,7 @@ const DEFAULTS = {
     probeMs: 1000,
     cacheMs: 100,
     peerMs: 2000,
+    peerEveryMs: 2000,
     poolerMs: 2000,
     poolerEveryMs: 5000,
     lookEveryMs: 1000,
@@ -199,6 +202,7 @@ function limits(reader: Reader): LimitsConfig {
     probeMs: reader.number("probeMs", 50, 60_000, fallback.probeMs),
     cacheMs: reader.number("cacheMs", 0, 5_000, fallback.cacheMs),
     peerMs: reader.number("peerMs", 50, 60_000, fallback.peerMs),
+    peerEveryMs: reader.number("peerEveryMs", 100, 60_000, fallback.peerEveryMs),
     poolerMs: reader.number("poolerMs", 50, 60_000, fallback.poolerMs),
     poolerEveryMs: reader.number("poolerEveryMs", 100, 600_000, fallback.poolerEveryMs),
     lookEveryMs: reader.number("lookEveryMs", 50, 60_000, fallback.lookEveryMs),

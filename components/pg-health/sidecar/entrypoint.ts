@@ -5,6 +5,7 @@
 import { constants, watch } from "node:fs";
 import { open, readFile } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
+import { uptime } from "./uptime.ts";
 
 export type PostgresState = "waiting" | "starting" | "running" | "stopping" | "stopped" | "crashed";
 
@@ -36,7 +37,17 @@ export type EntrypointFacts =
 
 /** Orders the muscle takes; the arguments are checked again by the entrypoint. */
 export type Verb =
-  "start" | "stop" | "restart" | "reload" | "initdb" | "basebackup" | "adopt" | "discard" | "cancel";
+  | "start"
+  | "lease"
+  | "stop"
+  | "reload"
+  | "promote"
+  | "signal"
+  | "initdb"
+  | "basebackup"
+  | "adopt"
+  | "discard"
+  | "cancel";
 
 /** An order that was not carried out. */
 export class OrderError extends Error {
@@ -62,11 +73,6 @@ function isStatus(value: unknown): value is EntrypointStatus {
     typeof status.heartbeat === "number" &&
     typeof status.incarnation === "string"
   );
-}
-
-/** Seconds since the host booted, on the clock of the entrypoint's heartbeat (os.uptime() may use another). */
-async function uptime(): Promise<number> {
-  return Number((await readFile("/proc/uptime", "utf8")).split(" ")[0]);
 }
 
 /** A connection to the entrypoint that shares `runDirectory`. */

@@ -1,6 +1,6 @@
 /** What founding does next, from the facts. Pure: every case is a line in a table. */
 import type { PeerAnswer, PeerFacts } from "./peer.ts";
-import type { SiteFacts } from "./site.ts";
+import type { RoleFacts } from "./site.ts";
 
 export type FoundingPlan =
   /** The site has its data. */
@@ -16,7 +16,7 @@ export interface FoundingFacts {
   readonly site: string;
   /** Names in the stack file's order; the first one founds. */
   readonly sites: readonly string[];
-  readonly own: Omit<SiteFacts, "intent">;
+  readonly own: RoleFacts;
   /** The identifier in the scratch directory's control file, if there is one. */
   readonly scratchSystemId: string | undefined;
   readonly peers: readonly PeerAnswer[];

@@ -219,7 +219,7 @@ class Founding {
         peers: [],
         excluded: [],
       });
-      await site.follow(primary);
+      await site.follow(primary.name);
       return;
     }
   }

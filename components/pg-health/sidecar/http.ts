@@ -29,6 +29,8 @@ export interface HttpParts {
 
 /** A brain that has not looked for so long is stuck, milliseconds. */
 const STUCK_AFTER_MS = 30_000;
+/** A look that is older says nothing about who is the primary, milliseconds: the process or its host was frozen. */
+const OLD_AFTER_MS = 10_000;
 const METHODS = "GET, HEAD, OPTIONS";
 const TEXT = "text/plain; charset=utf-8";
 const JSON_TYPE = "application/json";
@@ -52,7 +54,12 @@ export async function answer(parts: HttpParts, path: string, query: URLSearchPar
   if (isProbePath(path)) {
     const sql = await parts.sql.get();
     // The site's word again: it may have changed while PostgreSQL was asked.
-    const view = { sql, word: siteWord(parts.view()), readinessLag: parts.readinessLag };
+    const view = {
+      sql,
+      word: siteWord(parts.view()),
+      veto: vetoOf(parts),
+      readinessLag: parts.readinessLag,
+    };
     const reply = answerProbe(path, query, view);
     return text(reply.status, reply.body);
   }
@@ -69,14 +76,21 @@ export async function answer(parts: HttpParts, path: string, query: URLSearchPar
       const sql = await parts.sql.get();
       return json(
         200,
-        statusDocument({ site: parts.site, sql, word, view: parts.view(), pooler: parts.pooler() }),
+        statusDocument({
+          site: parts.site,
+          sql,
+          word,
+          veto: vetoOf(parts),
+          view: parts.view(),
+          pooler: parts.pooler(),
+        }),
       );
     }
     case "/metrics": {
       const sql = await parts.sql.get();
       const body = await parts.metrics.render({
         site: parts.site,
-        word: roleWord({ sql, word }),
+        word: roleWord({ sql, word, veto: vetoOf(parts) }),
         sql,
         view: parts.view(),
         pooler: parts.pooler(),
@@ -87,6 +101,13 @@ export async function answer(parts: HttpParts, path: string, query: URLSearchPar
     default:
       return text(404, "unknown path");
   }
+}
+
+/** Why an instance that answers must get no writes: the brain's word, or that it has not looked. */
+function vetoOf({ view, age }: HttpParts): string | undefined {
+  const seen = view();
+  if (seen === undefined || age() > OLD_AFTER_MS) return "waiting";
+  return seen.veto?.word;
 }
 
 function knownPath(path: string): string {

@@ -5,7 +5,7 @@
  *   pg-health.mjs ping                        exit 0 when the running one answers: the container's healthcheck
  *   pg-health.mjs found [--timeout SECONDS]   found this site, or see that it is
  *   pg-health.mjs facts | peers               what the running one knows, as JSON
- *   pg-health.mjs order start|stop|restart|reload [immediate]
+ *   pg-health.mjs order start|stop|restart|reload|promote [immediate]
  *
  * Exit codes: 0 done, 2 wrong usage or configuration, 3 timed out, 4 refused, 5 failed, 6 no running pg-health answers.
  */
@@ -25,6 +25,7 @@ const EXIT = { done: 0, usage: 2, timeout: 3, refused: 4, failed: 5, unreachable
 const conf = process.env["HEATWAVE_CONF"] ?? "/etc/heatwave";
 const secrets = process.env["HEATWAVE_SECRETS"] ?? "/run/heatwave-secrets";
 const state = process.env["HEATWAVE_STATE"] ?? "/var/lib/heatwave";
+const boot = process.env["HEATWAVE_BOOT"] ?? "/run/heatwave-boot";
 const control = `${process.env["HEATWAVE_CONTROL"] ?? "/run/pg-health"}/control.sock`;
 
 function print(line: string): void {
@@ -43,7 +44,7 @@ async function serve(): Promise<void> {
     timestamp: pino.stdTimeFunctions.isoTime,
   });
   const hidden = checkSecrets(readJson(`${secrets}/pg-health.json`), `${secrets}/pg-health.json`);
-  const sidecar = new Sidecar(settings, hidden, { state, control }, log);
+  const sidecar = new Sidecar(settings, hidden, { state, control, boot }, log);
   await sidecar.start();
   let leaving = false;
   const leave = (signal: string): void => {

@@ -14,6 +14,8 @@ export interface MetricsInput {
   readonly failures: number;
 }
 
+/** Words that do not go away by themselves. */
+const ALARMS = ["conflict", "held", "superseded", "fenced", "empty", "crashed"] as const;
 const GRANT_STATES = ["none", "held", "suspended"] as const;
 
 /** The gauges of one answer, made anew each time: what is unknown now must not stand there as an old value or a 0. */
@@ -137,6 +139,13 @@ function setView(page: Page, view: View): void {
       state: data.control.state,
     });
   }
+  for (const peer of view.peers)
+    page.set("peer_up", "Whether another site's pg-health answers with a valid MAC", peer.answers, {
+      peer: peer.site,
+    });
+  const word = view.veto?.word ?? (view.decision.do === "wait" ? view.decision.word : undefined);
+  for (const alarm of ALARMS)
+    page.set("alarm", "Something that an operator has to look at", word === alarm, { alarm });
   if (grant.kind === "grant") {
     page.set("grant_epoch", "The grant's epoch", grant.grant.epoch);
     for (const state of GRANT_STATES)

@@ -92,7 +92,11 @@ export function readPeerAnswer(site: string, nonce: string, secret: string, text
 }
 
 /** Asks a peer. Never rejects. @param limitMs Milliseconds for the whole exchange. */
-export function askPeer(peer: SiteConfig, secret: string, limitMs: number): Promise<PeerAnswer> {
+export function askPeer(
+  peer: Pick<SiteConfig, "name" | "health">,
+  secret: string,
+  limitMs: number,
+): Promise<PeerAnswer> {
   const nonce = randomBytes(16).toString("hex");
   const { host, port } = peer.health;
   return new Promise((resolve) => {

@@ -15,6 +15,8 @@ export interface RouteView {
   readonly sql: SqlAnswer;
   /** The word for a PostgreSQL that does not answer. */
   readonly word: SiteWord;
+  /** The word for a PostgreSQL that answers and must get no writes; undefined when nothing speaks against it. */
+  readonly veto: string | undefined;
   /** Bytes that `/readiness` allows when the request names none. */
   readonly readinessLag: number;
 }
@@ -41,13 +43,14 @@ const yes = (body: string): Reply => ({ status: 200, body });
 const no = (body: string): Reply => ({ status: 503, body });
 
 /** The one word for the instance: what `/` answers. */
-export function roleWord(view: Pick<RouteView, "sql" | "word">): string {
-  const { sql, word } = view;
+export function roleWord(view: Pick<RouteView, "sql" | "word" | "veto">): string {
+  const { sql, word, veto } = view;
   if (!sql.ok) {
     if (sql.reason === "starting") return "starting";
     // A server that refuses the role is up; everything else is told by what the brain sees of the site.
     return sql.reason === "login" ? "login" : word;
   }
+  if (veto !== undefined) return veto;
   if (sql.facts.inRecovery) return "standby";
   return sql.facts.readOnly ? "read-only" : "primary";
 }
@@ -72,7 +75,8 @@ export function answerProbe(path: ProbePath, query: URLSearchParams, view: Route
       return facts?.inRecovery === true ? replica(facts, limit, query.get("replication_state")) : no(word);
     case "/read-only":
       if (facts === undefined) return no(word);
-      return facts.inRecovery ? replica(facts, limit, null) : yes(word);
+      if (facts.inRecovery) return replica(facts, limit, null);
+      return view.veto === undefined ? yes(word) : no(word);
     case "/readiness":
       return readiness(query, view, word, limit);
   }
@@ -95,7 +99,7 @@ function readiness(query: URLSearchParams, view: RouteView, word: string, limit:
     return { status: 400, body: `mode=${mode} is unknown; use apply or write` };
   if (!view.sql.ok) return no(word);
   const { facts } = view.sql;
-  if (!facts.inRecovery) return yes(word);
+  if (!facts.inRecovery) return view.veto === undefined ? yes(word) : no(word);
   const bytes = mode === "apply" ? facts.replayLagBytes : facts.receiveLagBytes;
   return withinLag(bytes, limit ?? view.readinessLag);
 }

@@ -1,27 +1,35 @@
 /** Puts the parts together: one running pg-health. */
 import type { Server } from "node:http";
+import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
-import { Brain } from "./brain.ts";
-import type { Secrets, Settings } from "./config.ts";
+import { Brain, siteWord } from "./brain.ts";
+import { CertaintyKeeper } from "./certainty.ts";
+import type { Secrets, Settings, SiteConfig } from "./config.ts";
 import type { ControlEnd, ControlRoutes } from "./control.ts";
 import { listenControl } from "./control.ts";
+import { promotionObjection } from "./decide.ts";
 import { OrderError } from "./entrypoint.ts";
 import { found, FoundingError } from "./found.ts";
 import type { FoundingResult } from "./found.ts";
 import { createHealthServer } from "./http.ts";
 import { Metrics } from "./metrics.ts";
-import { askPeer, peerMac } from "./peer.ts";
+import { checkGrant } from "./grant.ts";
+import { peerMac } from "./peer.ts";
+import { PeerWatch } from "./peer-watch.ts";
 import { PoolerProbe } from "./pooler.ts";
 import { SingleFlight } from "./single-flight.ts";
 import { peerFacts, Site } from "./site.ts";
 import { parseSize } from "./size.ts";
 import { PostgresSource } from "./sql.ts";
+import { bootToken } from "./uptime.ts";
 
 export interface Places {
   /** Directory of grant.json; writable. */
   readonly state: string;
   /** Path of the control socket. */
   readonly control: string;
+  /** Folder that is made anew at each boot of the host. */
+  readonly boot: string;
 }
 
 const DEFAULT_FOUND_SECONDS = 600;
@@ -30,12 +38,13 @@ const ORDER_MS = 120_000;
 /** A running pg-health. */
 export class Sidecar {
   readonly #settings: Settings;
-  readonly #secrets: Secrets;
   readonly #places: Places;
   readonly #log: Logger;
   readonly #site: Site;
   readonly #source: PostgresSource;
   readonly #brain: Brain;
+  readonly #peers: PeerWatch;
+  readonly #certainty: CertaintyKeeper;
   readonly #health: Server;
   readonly #pooler: PoolerProbe | undefined;
   readonly #sql: SingleFlight<Awaited<ReturnType<PostgresSource["probe"]>>>;
@@ -46,7 +55,6 @@ export class Sidecar {
 
   constructor(settings: Settings, secrets: Secrets, places: Places, log: Logger) {
     this.#settings = settings;
-    this.#secrets = secrets;
     this.#places = places;
     this.#log = log;
     this.#site = new Site(settings, places.state);
@@ -57,7 +65,21 @@ export class Sidecar {
       metrics.probed(answer);
       return answer;
     }, settings.limits.cacheMs);
-    this.#brain = new Brain(this.#site, this.#sql, log);
+    this.#certainty = new CertaintyKeeper(this.#site.certaintyFile);
+    this.#peers = new PeerWatch({
+      peers: () => this.#whomToAsk(),
+      secret: secrets.peerSecret,
+      limitMs: settings.limits.peerMs,
+      everyMs: settings.limits.peerEveryMs,
+      onChange: () => void this.#brain.look(),
+    });
+    this.#brain = new Brain({
+      site: this.#site,
+      sql: this.#sql,
+      peers: () => this.#peers.answers,
+      certainty: this.#certainty,
+      log,
+    });
     this.#pooler =
       settings.pooler && new PoolerProbe(settings.pooler, secrets.healthPassword, settings.limits);
     const facts = new SingleFlight(() => this.#site.read(), settings.limits.cacheMs);
@@ -86,6 +108,8 @@ export class Sidecar {
       this.#health.once("error", reject);
       this.#health.listen(port, host, resolve);
     });
+    await this.#certainty.load(await bootToken(this.#places.boot));
+    this.#peers.start();
     this.#brain.start();
     this.#pooler?.start();
     this.#log.info({ host, port }, "pg-health serves");
@@ -94,6 +118,7 @@ export class Sidecar {
   /** Stops listening and looking. PostgreSQL stays as it is. */
   async stop(): Promise<void> {
     this.#brain.stop();
+    this.#peers.stop();
     this.#pooler?.stop();
     this.#source.close();
     for (const server of [this.#health, this.#control]) {
@@ -120,22 +145,60 @@ export class Sidecar {
           ...(await this.#site.read()),
           sql: await this.#sql.get(),
           decision: this.#brain.view?.decision ?? null,
+          word: siteWord(this.#brain.view),
+          certainty: this.#certainty.value ?? null,
+          peers: this.#peers.answers,
           pooler: this.#pooler?.report ?? null,
         },
       }),
-      "GET /peers": async () => ({ ok: true, message: "peers", value: await this.#askPeers() }),
+      "GET /peers": async () => ({ ok: true, message: "peers", value: await this.#peers.askAnew() }),
+      "POST /grant": (body) => this.#grant(body),
       "POST /order": (body, say) => this.#order(body, say),
       "POST /found": (body, say) => this.#found(body, say),
     };
   }
 
-  #askPeers(): Promise<readonly Awaited<ReturnType<typeof askPeer>>[]> {
-    const { sites, site, limits } = this.#settings;
-    const others = sites.filter((other) => other.name !== site);
-    return Promise.all(others.map((other) => askPeer(other, this.#secrets.peerSecret, limits.peerMs)));
+  /** Every declared site and every peer of the grant, the declared address before the remembered one. */
+  #whomToAsk(): readonly Pick<SiteConfig, "name" | "health">[] {
+    const { sites, site } = this.#settings;
+    const record = this.#brain.view?.facts.grant;
+    const remembered = record?.kind === "grant" ? record.grant.peers : [];
+    const known = new Set(sites.map(({ name }) => name));
+    return [
+      ...sites,
+      ...remembered
+        .filter((peer) => !known.has(peer.site))
+        .map((peer) => ({ name: peer.site, health: peer.health })),
+    ].filter(({ name }) => name !== site);
   }
 
-  /** `{verb: start | stop | restart | reload, mode?: fast | immediate}`. A start goes through the start rules. */
+  /**
+   * `{expect: {epoch, state} | null, grant}`: replaces the grant if it still is what the asker saw.
+   */
+  async #grant(body: unknown): Promise<ControlEnd> {
+    const { expect, grant } = (body ?? {}) as { readonly expect?: unknown; readonly grant?: unknown };
+    const refused = (message: string): ControlEnd => ({ ok: false, kind: "refused", message });
+    const checked = checkGrant(grant);
+    if (checked.kind !== "grant")
+      return refused(`grant: ${checked.kind === "unusable" ? checked.why : "none was given"}`);
+    let found = "";
+    const written = await this.#site.changeGrant((present) => {
+      const seen =
+        present.kind === "grant" ? { epoch: present.grant.epoch, state: present.grant.state } : null;
+      found =
+        present.kind === "grant" ? `epoch ${present.grant.epoch}, ${present.grant.state}` : present.kind;
+      return isDeepStrictEqual(seen, expect) ? checked.grant : undefined;
+    });
+    if (written === undefined) return refused(`the grant is another one by now: ${found}`);
+    this.#log.info({ grant: written }, "grant given");
+    await this.#brain.look();
+    return { ok: true, message: `grant of epoch ${written.epoch}, ${written.state}`, value: written };
+  }
+
+  /**
+   * `{verb: start | stop | restart | reload | promote, mode?: fast | immediate}`. A start goes through the start
+   * rules, a restart too; a promotion needs a held grant, which the runbook gives first.
+   */
   async #order(body: unknown, say: (line: string) => void): Promise<ControlEnd> {
     const { verb, mode = "fast" } = body as { readonly verb?: unknown; readonly mode?: unknown };
     const refused = (message: string): ControlEnd => ({ ok: false, kind: "refused", message });
@@ -148,20 +211,24 @@ export class Sidecar {
           await this.#site.writeIntent({ run: false });
           await this.#site.entrypoint.order("stop", [mode], ORDER_MS);
           break;
-        case "restart":
         case "reload":
           await this.#site.entrypoint.order(verb, [], ORDER_MS);
           break;
+        case "restart":
         case "start": {
           await this.#site.writeIntent({ run: true });
+          if (verb === "restart") await this.#site.entrypoint.order("stop", [mode], ORDER_MS);
           this.#brain.forgive();
+          await this.#peers.askAnew();
           say("waiting until PostgreSQL accepts connections");
           const heldBack = await this.#awaitServing(AbortSignal.timeout(ORDER_MS));
           if (heldBack !== undefined) return refused(`held back: ${heldBack}`);
           break;
         }
+        case "promote":
+          return await this.#promote(say);
         default:
-          return refused("verb: start, stop, restart or reload");
+          return refused("verb: start, stop, restart, reload or promote");
       }
     } catch (error) {
       if (error instanceof OrderError) return { ok: false, kind: error.result, message: error.message };
@@ -171,6 +238,21 @@ export class Sidecar {
       await this.#brain.look();
     }
     return { ok: true, message: `${verb} done` };
+  }
+
+  async #promote(say: (line: string) => void): Promise<ControlEnd> {
+    const facts = await this.#site.read();
+    const objection = promotionObjection(facts, this.#settings.site);
+    if (objection !== undefined) return { ok: false, kind: "refused", message: `promote: ${objection}` };
+    await this.#site.entrypoint.order("promote", [], ORDER_MS);
+    say("PostgreSQL left recovery");
+    this.#sql.forget();
+    await this.#brain.look();
+    const answer = await this.#sql.get();
+    if (!answer.ok || answer.facts.inRecovery)
+      return { ok: false, kind: "failed", message: "promoted, but PostgreSQL does not say so yet" };
+    const { timeline, currentLsn } = answer.facts;
+    return { ok: true, message: `promoted to timeline ${timeline}`, value: { timeline, currentLsn } };
   }
 
   /** One founding at a time; whoever asks while it runs hears the same lines and the same end. */
@@ -207,7 +289,7 @@ export class Sidecar {
       result = await found(
         {
           site: this.#site,
-          askPeers: () => this.#askPeers(),
+          askPeers: () => this.#peers.askAnew(),
           own: (founding) => {
             this.#brain.founding = founding;
           },
@@ -234,8 +316,10 @@ export class Sidecar {
       const looked = this.#nextLook(signal);
       await this.#brain.look();
       const decision = this.#brain.view?.decision;
-      if (decision?.do === "wait" && (decision.word === "held" || decision.word === "stopped"))
+      if (decision?.do === "wait" && ["held", "stopped", "conflict"].includes(decision.word))
         return decision.why;
+      const veto = this.#brain.view?.veto;
+      if (veto !== undefined && veto.word !== "stopping" && decision?.do === "nothing") return veto.why;
       const entrypoint = this.#brain.view?.facts.entrypoint;
       if (entrypoint?.answers === true && entrypoint.status.postgres === "running") {
         this.#sql.forget();

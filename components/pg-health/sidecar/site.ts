@@ -1,12 +1,12 @@
 /** The own site's facts, gathered from the disk and the entrypoint. */
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import type { Settings, SiteConfig } from "./config.ts";
 import { readDataDirectory } from "./data-directory.ts";
 import type { DataDirectory } from "./data-directory.ts";
-import type { Intent } from "./decide.ts";
+import type { Heldback, Intent } from "./decide.ts";
 import { Entrypoint } from "./entrypoint.ts";
 import type { EntrypointFacts } from "./entrypoint.ts";
-import { writeDurably } from "./files.ts";
+import { readJsonOr, readText, writeDurably } from "./files.ts";
 import { readGrant, writeGrant } from "./grant.ts";
 import type { Grant, GrantRecord } from "./grant.ts";
 import type { PeerFacts, PeerRole } from "./peer.ts";
@@ -16,10 +16,16 @@ export interface SiteFacts {
   readonly data: DataDirectory;
   readonly grant: GrantRecord;
   readonly intent: Intent;
+  readonly heldback: Heldback | undefined;
+  /** The site that this one follows while it is a standby. */
+  readonly follow: string | undefined;
 }
 
+/** What tells a role. */
+export type RoleFacts = Pick<SiteFacts, "entrypoint" | "data" | "grant">;
+
 /** The site's role as its peers hear it. */
-export function peerRole({ entrypoint, data, grant }: Omit<SiteFacts, "intent">): PeerRole {
+export function peerRole({ entrypoint, data, grant }: RoleFacts): PeerRole {
   if (data.kind === "unusable" || grant.kind === "unusable") return "unusable";
   if (data.kind === "empty") return "empty";
   if (data.standbySignal) return "standby";
@@ -28,7 +34,7 @@ export function peerRole({ entrypoint, data, grant }: Omit<SiteFacts, "intent">)
 }
 
 /** The site's facts as its peers hear them. */
-export function peerFacts(site: string, facts: Omit<SiteFacts, "intent">, nonce: string): PeerFacts {
+export function peerFacts(site: string, facts: RoleFacts, nonce: string): PeerFacts {
   const { data, grant } = facts;
   return {
     site,
@@ -41,7 +47,8 @@ export function peerFacts(site: string, facts: Omit<SiteFacts, "intent">, nonce:
 }
 
 /** What PostgreSQL includes from the run directory: whom this site follows while it is a standby. */
-export function renderFollowConf(settings: Settings, primary: SiteConfig): string {
+export function renderFollowConf(settings: Settings, primary: SiteConfig | undefined): string {
+  if (primary === undefined) return "# Written by pg-health: this instance follows nobody.\n";
   const { runDirectory, replicationUser } = settings.postgres;
   const conninfo = [
     `host=${primary.postgres.host}`,
@@ -72,6 +79,7 @@ export class Site {
   readonly settings: Settings;
   readonly entrypoint: Entrypoint;
   readonly #state: string;
+  #grantTurn: Promise<unknown> = Promise.resolve();
 
   /** @param stateDirectory Where grant, intent and the followed site are kept. */
   constructor(settings: Settings, stateDirectory: string) {
@@ -86,17 +94,55 @@ export class Site {
   }
 
   async read(): Promise<SiteFacts> {
-    const [entrypoint, data, grant, intent] = await Promise.all([
+    const [entrypoint, data, grant, intent, heldback, follow] = await Promise.all([
       this.entrypoint.look(),
       readDataDirectory(this.settings.postgres.dataDirectory),
-      readGrant(`${this.#state}/grant.json`),
+      readGrant(this.#grantFile),
       this.#readIntent(),
+      this.#readHeldback(),
+      this.#readFollow(),
     ]);
-    return { entrypoint, data, grant, intent };
+    return { entrypoint, data, grant, intent, heldback, follow };
+  }
+
+  get #grantFile(): string {
+    return `${this.#state}/grant.json`;
+  }
+
+  /** Where the last certainty of being the primary is kept. */
+  get certaintyFile(): string {
+    return `${this.#state}/certainty.json`;
   }
 
   async writeGrant(grant: Grant): Promise<void> {
-    await writeGrant(`${this.#state}/grant.json`, grant);
+    await this.changeGrant(() => grant);
+  }
+
+  /**
+   * Replaces the grant by what `change` makes of it; one change at a time.
+   * @returns the grant as it was written; undefined when `change` left it alone
+   */
+  changeGrant(change: (present: GrantRecord) => Grant | undefined): Promise<Grant | undefined> {
+    const turn = this.#grantTurn.then(async () => {
+      const next = change(await readGrant(this.#grantFile));
+      if (next !== undefined) await writeGrant(this.#grantFile, next);
+      return next;
+    });
+    this.#grantTurn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #readHeldback(): Promise<Heldback | undefined> {
+    const note = (await readJsonOr(`${this.#state}/heldback.json`)) as Partial<Heldback> | null | undefined;
+    if (typeof note?.epoch !== "number" || typeof note.timeline !== "number") return undefined;
+    return { epoch: note.epoch, timeline: note.timeline };
+  }
+
+  /** Notes that the standby.signal to come is this site's own, or that there is no such thing any more. */
+  async writeHeldback(note: Heldback | undefined): Promise<void> {
+    const path = `${this.#state}/heldback.json`;
+    if (note === undefined) await rm(path, { force: true });
+    else await writeDurably(path, `${JSON.stringify(note)}\n`);
   }
 
   async writeIntent(intent: Intent): Promise<void> {
@@ -115,9 +161,15 @@ export class Site {
     }
   }
 
-  /** Remembers whom this site follows and tells PostgreSQL so. */
-  async follow(primary: SiteConfig): Promise<void> {
-    await writeDurably(`${this.#state}/follow.json`, `${JSON.stringify({ site: primary.name })}\n`);
+  async #readFollow(): Promise<string | undefined> {
+    const followed = (await readJsonOr(`${this.#state}/follow.json`)) as
+      { readonly site?: unknown } | null | undefined;
+    return typeof followed?.site === "string" ? followed.site : undefined;
+  }
+
+  /** Remembers whom this site follows, or that it follows nobody, and writes it down for PostgreSQL. */
+  async follow(name: string | undefined): Promise<void> {
+    await writeDurably(`${this.#state}/follow.json`, `${JSON.stringify({ site: name ?? null })}\n`);
     await this.refreshFollowConf();
   }
 
@@ -126,24 +178,16 @@ export class Site {
    * @returns whether it was written.
    */
   async refreshFollowConf(): Promise<boolean> {
-    const followed = await readText(`${this.#state}/follow.json`);
-    if (followed === undefined) return false;
-    const name = (JSON.parse(followed) as { readonly site?: unknown }).site;
+    const record = await readText(`${this.#state}/follow.json`);
+    if (record === undefined) return false;
+    const name = await this.#readFollow();
     const primary = this.settings.sites.find((site) => site.name === name);
-    if (primary === undefined) return false;
+    // A site that is no longer declared: what was written for it stays.
+    if (name !== undefined && primary === undefined) return false;
     const path = `${this.settings.postgres.runDirectory}/follow.conf`;
     const text = renderFollowConf(this.settings, primary);
     if ((await readText(path)) === text) return false;
     await writeDurably(path, text);
     return true;
-  }
-}
-
-async function readText(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
   }
 }

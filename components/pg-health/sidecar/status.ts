@@ -11,6 +11,7 @@ export interface StatusInput {
   readonly site: string;
   readonly sql: SqlAnswer;
   readonly word: SiteWord;
+  readonly veto: string | undefined;
   readonly view: View | undefined;
   readonly pooler: PoolerReport | undefined;
 }
@@ -52,19 +53,23 @@ function patroni(facts: SqlFacts): Readonly<Record<string, unknown>> {
 
 /** Everything that is known, as one document. No secret is in it. */
 export function statusDocument(input: StatusInput): Readonly<Record<string, unknown>> {
-  const { site, sql, word, view, pooler } = input;
+  const { site, sql, word, veto, view, pooler } = input;
   const idle = { state: word, role: view === undefined ? "unknown" : peerRole(view.facts) };
   return {
     ...(sql.ok ? patroni(sql.facts) : idle),
     heatwave: {
       site,
-      word: roleWord({ sql, word }),
+      word: roleWord({ sql, word, veto }),
       sql: sql.ok ? sql.facts : { reason: sql.reason, message: sql.message },
       decision: view?.decision ?? null,
+      veto: view?.veto ?? null,
       entrypoint: view?.facts.entrypoint ?? null,
       data: view?.facts.data ?? null,
       grant: view?.facts.grant ?? null,
       intent: view?.facts.intent ?? null,
+      heldback: view?.facts.heldback ?? null,
+      follow: view?.facts.follow ?? null,
+      peers: view?.peers ?? [],
       pooler: pooler ?? null,
     },
   };

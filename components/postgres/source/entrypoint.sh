@@ -6,7 +6,9 @@
 #   entrypoint.sh ping     exit 0 when the loop of the running entrypoint answers: the container's healthcheck
 #
 # Orders are lines in the FIFO $HEATWAVE_RUN/orders: "<id> <verb> [argument …]", at most 4096 bytes:
-#   start primary|standby     stop [fast|immediate]     restart     reload
+#   start standby | start primary UNTIL     stop [fast|immediate]     reload     promote
+#   lease UNTIL               a primary that does not accept connections by then (seconds since boot) is stopped again
+#   signal on|off             make or remove standby.signal, while PostgreSQL does not run
 #   initdb                    a new cluster in the scratch directory
 #   basebackup HOST PORT USER SLOT APPLICATION_NAME [MAX_RATE]     a standby's data in the scratch directory
 #   adopt                     the scratch directory becomes the data directory
@@ -37,6 +39,8 @@ export PGDATA
 say() { printf 'entrypoint: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 uptime_seconds() { local up; read -r up _ </proc/uptime; printf '%s' "$up"; }
+# Hundredths of a second as a whole number: the shell knows no fractions.
+hundredths() { local whole=${1%.*} rest=${1#*.}; [[ $1 == *.* ]] || rest=0; rest=${rest}00; printf '%s' "$((10#$whole * 100 + 10#${rest:0:2}))"; }
 has_data() { [[ -s $PGDATA/PG_VERSION ]]; }
 
 # --- ping ------------------------------------------------------------------------------------------------------------
@@ -66,7 +70,7 @@ answer_ping() {
 postgres_state=waiting postmaster='' exit_code='' generation=0
 operation='' operation_pid='' operation_tag=none operation_order='' cancelled=''
 order_id='' order_verb='' order_result='' order_message=''
-postgres_generation=0 stop_asked='' stop_order='' start_after_stop='' leaving=''
+postgres_generation=0 stop_asked='' stop_order='' lease='' leaving=''
 
 state() { if [[ -n $operation ]]; then printf 'busy:%s' "$operation"; else printf '%s' "$postgres_state"; fi; }
 
@@ -154,11 +158,7 @@ postmaster_gone() { # exit code
   say "postmaster ${postmaster:-?} ended with code $1"
   postmaster='' exit_code=$1
   if [[ -n $stop_asked || $1 == 0 ]]; then postgres_state=stopped; else postgres_state=crashed; fi
-  if [[ -n $start_after_stop ]]; then
-    start_after_stop=
-    start_postgres
-    finish_order "$stop_order" "done" "stopped with code $1 and started again"
-  elif [[ -n $stop_asked ]]; then
+  if [[ -n $stop_asked ]]; then
     # A stop that ends in anything but 0 left no shutdown checkpoint: who waits for one must hear it.
     if [[ $1 == 0 ]]; then finish_order "$stop_order" "done" ''; else finish_order "$stop_order" failed "the postmaster ended with code $1"; fi
   fi
@@ -171,6 +171,16 @@ stop_postgres() { # INT|QUIT
   stop_asked=$1 postgres_state=stopping
   [[ -n $postmaster ]] && kill "-$1" "$postmaster" 2>/dev/null
   return 0
+}
+
+# It recovers before it opens, which may take long; who let it start may no longer be sure by then.
+watch_lease() {
+  [[ $postgres_state == starting && -n $lease && -z $stop_asked ]] || return 0
+  (($(hundredths "$(uptime_seconds)") > $(hundredths "$lease"))) || return 0
+  say "the lease to start as primary ended at $lease: stopping"
+  stop_order=
+  stop_postgres QUIT
+  write_status
 }
 
 # postmaster.pid's eighth line is the postmaster's own word on whether it accepts connections.
@@ -269,6 +279,11 @@ operation_adopt() {
   mv -T -- "$SCRATCH" "$PGDATA" && sync "${PGDATA%/*}" || fail "cannot rename $SCRATCH to $PGDATA"
 }
 
+# Ends when the control file says "in production".
+operation_promote() {
+  "$PG_BIN/pg_ctl" promote -D "$PGDATA" --wait --timeout=60
+}
+
 operation_discard() { rm -rf -- "$SCRATCH"; }
 
 # --- orders ----------------------------------------------------------------------------------------------------------
@@ -291,29 +306,42 @@ take_order() { # id verb [argument …]
       # The role in the order is a second lock: what would start must be what the brain decided on.
       elif [[ ${1:-} == primary && -e $PGDATA/standby.signal ]]; then refuse "standby.signal is there: this would not start as primary"
       elif [[ ${1:-} == standby && ! -e $PGDATA/standby.signal ]]; then refuse "standby.signal is missing: this would start writable"
-      elif [[ ${1:-} != primary && ${1:-} != standby ]]; then refuse "start takes primary or standby"
+      elif [[ ${1:-} != standby && ! (${1:-} == primary && ${2:-} =~ ^[0-9]+(\.[0-9]+)?$) ]]; then refuse "start takes standby, or primary and the end of its lease"
       else
+        lease=${2:-}
         start_postgres
         finish_order "$id" "done" ''
       fi
+      ;;
+    lease)
+      if [[ ! ${1:-} =~ ^[0-9]+(\.[0-9]+)?$ ]]; then refuse "lease takes seconds since boot"
+      else
+        lease=$1
+        finish_order "$id" "done" ''
+      fi
+      ;;
+    signal)
+      if [[ -n $operation ]]; then refuse "busy: $operation"
+      elif alive; then refuse "PostgreSQL is $postgres_state"
+      elif ! has_data; then refuse "$PGDATA holds no cluster"
+      elif [[ ${1:-} == on ]] && : >"$PGDATA/standby.signal" && sync "$PGDATA/standby.signal" "$PGDATA"; then finish_order "$id" "done" ''
+      elif [[ ${1:-} == off ]] && rm -f -- "$PGDATA/standby.signal" && sync "$PGDATA"; then finish_order "$id" "done" ''
+      else refuse "signal takes on or off, and $PGDATA has to be writable"; fi
+      ;;
+    promote)
+      if [[ -n $operation ]]; then refuse "busy: $operation"
+      elif [[ $postgres_state != running ]]; then refuse "PostgreSQL is $postgres_state"
+      elif [[ ! -e $PGDATA/standby.signal ]]; then refuse "standby.signal is missing: this is no standby"
+      else run_operation promote; fi
       ;;
     stop)
       if [[ ${1:-fast} != fast && ${1:-fast} != immediate ]]; then refuse "stop takes fast or immediate"; return; fi
       if alive; then
         stop_order=$id
-        start_after_stop=
         if [[ ${1:-fast} == fast ]]; then stop_postgres INT; else stop_postgres QUIT; fi
       else
         [[ $postgres_state == crashed ]] || postgres_state=stopped
         finish_order "$id" "done" "not running"
-      fi
-      ;;
-    restart)
-      if [[ $postgres_state != running && $postgres_state != starting ]]; then refuse "PostgreSQL is $postgres_state"
-      else
-        stop_order=$id
-        start_after_stop=1
-        stop_postgres INT
       fi
       ;;
     reload)
@@ -359,7 +387,6 @@ handle_line() {
 leave() {
   say "asked to leave"
   leaving=1
-  start_after_stop=
   [[ -n $operation ]] && cancel_operation
   if alive && [[ -z $stop_asked ]]; then
     stop_order=
@@ -400,6 +427,7 @@ main() {
       [[ $postgres_state == starting ]] || write_status
     fi
     look_for_ready
+    watch_lease
   done
   write_status
   say "leaves"

@@ -30,6 +30,7 @@ describe("checkConfig", () => {
         probeMs: 1000,
         cacheMs: 100,
         peerMs: 2000,
+        peerEveryMs: 2000,
         poolerMs: 2000,
         poolerEveryMs: 5000,
         lookEveryMs: 1000,

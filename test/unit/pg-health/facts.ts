@@ -3,6 +3,7 @@ import type { ControlFile } from "../../../components/pg-health/sidecar/control-
 import type { ClusterData } from "../../../components/pg-health/sidecar/data-directory.ts";
 import type { EntrypointFacts, EntrypointStatus } from "../../../components/pg-health/sidecar/entrypoint.ts";
 import type { Grant, GrantRecord } from "../../../components/pg-health/sidecar/grant.ts";
+import type { PeerAnswer, PeerFacts } from "../../../components/pg-health/sidecar/peer.ts";
 import type { SqlAnswer, SqlFacts } from "../../../components/pg-health/sidecar/sql.ts";
 
 export const SYSTEM = "7710864517428597008";
@@ -91,3 +92,31 @@ export function standbyFacts(change: Partial<SqlFacts> = {}): SqlAnswer {
 export function sqlFails(reason: "starting" | "login" | "unreachable"): SqlAnswer {
   return { ok: false, reason, message: "no", ms: 1000 };
 }
+
+/** What chi-02, a standby on timeline 1, answers; each test changes what it is about. */
+export function peer(change: Partial<PeerFacts> & { held?: Partial<Grant> } = {}): PeerAnswer {
+  const { held, ...rest } = change;
+  const record = grant({ state: "none", ...held });
+  const facts: PeerFacts = {
+    site: "chi-02",
+    systemId: SYSTEM,
+    role: "standby",
+    timeline: 1,
+    grant: record.kind === "grant" ? record.grant : null,
+    nonce: "",
+    ...rest,
+  };
+  return { site: facts.site, answers: true, facts };
+}
+
+export const silentPeer = (site = "chi-02"): PeerAnswer => ({
+  site,
+  answers: false,
+  why: "no answer within 2000 ms",
+});
+
+/** A grant's entry for a site. */
+export const member = (site: string): Grant["peers"][number] => ({
+  site,
+  health: { host: "100.64.0.2", port: 8008 },
+});

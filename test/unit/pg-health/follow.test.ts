@@ -32,8 +32,7 @@ const followConf = (): string => readFileSync(`${directory}/run/follow.conf`, "u
 describe("Site.follow", () => {
   it("names the followed site, and this one's application and slot", async () => {
     const own = settings();
-    const primary = own.sites[0]!;
-    await new Site(own, `${directory}/state`).follow(primary);
+    await new Site(own, `${directory}/state`).follow("dal-01");
     expect(followConf()).toBe(
       "# Written by pg-health: whom this instance follows while it is a standby.\n" +
         `primary_conninfo = 'host=100.123.47.52 port=5432 user=heatwave_replication passfile=${directory}/run/replication.pgpass ` +
@@ -45,13 +44,23 @@ describe("Site.follow", () => {
   it("writes again only what changed: a lost file, a new address", async () => {
     const site = new Site(settings(), `${directory}/state`);
     expect(await site.refreshFollowConf()).toBe(false);
-    await site.follow(settings().sites[0]!);
+    await site.follow("dal-01");
     expect(await site.refreshFollowConf()).toBe(false);
     rmSync(`${directory}/run/follow.conf`);
     expect(await site.refreshFollowConf()).toBe(true);
     const moved = new Site(settings("100.99.0.1"), `${directory}/state`);
     expect(await moved.refreshFollowConf()).toBe(true);
     expect(followConf()).toContain("host=100.99.0.1 ");
+  });
+
+  it("follows nobody when told so, and says so after a restart too", async () => {
+    const site = new Site(settings(), `${directory}/state`);
+    await site.follow("dal-01");
+    await site.follow(undefined);
+    expect(followConf()).toBe("# Written by pg-health: this instance follows nobody.\n");
+    expect((await site.read()).follow).toBeUndefined();
+    rmSync(`${directory}/run/follow.conf`);
+    expect(await site.refreshFollowConf()).toBe(true);
   });
 });
 

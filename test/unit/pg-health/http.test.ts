@@ -27,18 +27,23 @@ const HELD: View = {
     data: cluster(),
     grant: grant({ epoch: 4 }),
     intent: { run: true },
+    heldback: undefined,
+    follow: undefined,
   },
+  veto: undefined,
+  peers: [],
+  certainAt: undefined,
 };
 
 async function serve(
   probe: () => Promise<SqlAnswer>,
-  options: { freshMs?: number; age?: number } = {},
+  options: { freshMs?: number; age?: number; view?: View } = {},
 ): Promise<number> {
   server = createHealthServer({
     site: "dal-01",
     readinessLag: 1_048_576,
     sql: new SingleFlight(probe, options.freshMs ?? 0),
-    view: () => HELD,
+    view: () => options.view ?? HELD,
     age: () => options.age ?? 0,
     failures: () => 2,
     pooler: () => ({

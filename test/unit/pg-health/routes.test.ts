@@ -57,7 +57,19 @@ const TABLE: readonly (readonly [string, SqlAnswer, number, string])[] = [
 describe("answerProbe", () => {
   it.each(TABLE)("%s", (target, sql, status, body) => {
     const url = new URL(target, "http://x");
-    const view: RouteView = { sql, word: "held", readinessLag: 1_048_576 };
+    const view: RouteView = { sql, word: "held", veto: undefined, readinessLag: 1_048_576 };
     expect(answerProbe(url.pathname as ProbePath, url.searchParams, view)).toEqual({ status, body });
+  });
+
+  it.each([
+    ["/", primary, 503, "superseded"],
+    ["/health", primary, 200, "superseded"],
+    ["/read-only", primary, 503, "superseded"],
+    ["/readiness", primary, 503, "superseded"],
+    ["/", standby, 503, "superseded"],
+    ["/replica", standby, 200, "standby"],
+  ] as const)("%s of an instance that must get no writes", (target, sql, status, body) => {
+    const view: RouteView = { sql, word: "superseded", veto: "superseded", readinessLag: 1_048_576 };
+    expect(answerProbe(target, new URLSearchParams(), view)).toEqual({ status, body });
   });
 });
