@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 
-import type { PendingOperation, Resource } from "./resource.ts";
-import { emptyResource } from "./resource.ts";
+import type { HookBindings, PendingOperation, Resource } from "./resource.ts";
+import { HOOK_TYPES, emptyResource } from "./resource.ts";
 import type { Secret } from "./values.ts";
 import { mapFromJson, fromJson, mapToJson, toJson } from "./state-values.ts";
 import type { Json, JsonMap, OpenSecret, SealSecret } from "./state-values.ts";
@@ -19,18 +19,13 @@ export interface SealedCheckpoint {
   readonly latest: JsonMap;
 }
 
-const KNOWN_VERSIONS = [0, 3];
+const KNOWN_VERSIONS = [0, 3, 4];
+/** What a state may need of its reader, version 4 alone says it. */
+const KNOWN_FEATURES = ["hooks", "taint"];
 const ENGINE_VERSION = "heatwave-engine/1";
 
 /** State fields with a meaning that this engine does not act on: refused rather than lost. */
-const UNKNOWN_FIELDS = [
-  "replaceWith",
-  "viewOf",
-  "resourceHooks",
-  "extensionRef",
-  "snippetID",
-  "refreshBeforeUpdate",
-];
+const UNKNOWN_FIELDS = ["replaceWith", "viewOf", "extensionRef", "snippetID", "refreshBeforeUpdate"];
 const KEPT_FIELDS = ["sourcePosition", "stackTrace"];
 
 /**
@@ -44,6 +39,13 @@ export function readCheckpoint(text: string): SealedCheckpoint {
     throw new Error(
       `checkpoint version ${JSON.stringify(version)} is not known; allowed: ${KNOWN_VERSIONS.join(", ")}`,
     );
+  }
+  for (const feature of (file["features"] ?? []) as readonly string[]) {
+    if (!KNOWN_FEATURES.includes(feature)) {
+      throw new Error(
+        `the embedded engine does not know state with the feature ${JSON.stringify(feature)}; allowed: ${KNOWN_FEATURES.join(", ")}`,
+      );
+    }
   }
   const latest = ((file["checkpoint"] as JsonMap | undefined)?.["latest"] ?? {}) as JsonMap;
   for (const field of ["snippets", "extensions"]) {
@@ -119,8 +121,25 @@ function resourceFromJson(
     hideDiff: list("hideDiff"),
     replaceOnChanges: list("replaceOnChanges"),
     replacementTrigger: trigger === undefined ? undefined : fromJson(trigger, open, opened),
+    hooks: hooksFromJson(map("resourceHooks"), text("urn")),
     kept: Object.fromEntries(KEPT_FIELDS.filter((key) => key in json).map((key) => [key, json[key]])),
   };
+}
+
+function hooksFromJson(json: JsonMap, urn: string): HookBindings {
+  for (const type of Object.keys(json)) {
+    if (!HOOK_TYPES.some((known) => known === type))
+      throw new Error(`the embedded engine does not know ${type} hooks (resource ${urn})`);
+  }
+  return json;
+}
+
+/** The features that a reader of these resources must know. */
+function featuresOf(resources: readonly Resource[]): readonly string[] {
+  return [
+    ...(resources.some((one) => Object.keys(one.hooks).length > 0) ? ["hooks"] : []),
+    ...(resources.some((one) => one.taint) ? ["taint"] : []),
+  ];
 }
 
 /** One resource in the form of the state file; empty fields are left out. */
@@ -157,6 +176,7 @@ export function resourceToJson(resource: Resource, seal: SealSecret): JsonMap {
     replaceOnChanges: emptyListAsAbsent(resource.replaceOnChanges),
     replacementTrigger:
       resource.replacementTrigger === undefined ? undefined : toJson(resource.replacementTrigger, seal),
+    resourceHooks: emptyAsAbsent(resource.hooks),
   };
   return Object.fromEntries(
     Object.entries(fields).filter((entry): entry is [string, Json] => entry[1] !== undefined),
@@ -200,7 +220,9 @@ export class CheckpointWriter {
       parts.push(`"pending_operations":[${operations.join(",")}]`);
     }
     parts.push('"metadata":{}');
-    return `{"version":3,"checkpoint":{"stack":${JSON.stringify(this.#stack)},"latest":{${parts.join(",")}}}}`;
+    const features = featuresOf([...resources, ...pending.map((one) => one.resource)]);
+    const head = features.length === 0 ? '"version":3' : `"version":4,"features":${JSON.stringify(features)}`;
+    return `{${head},"checkpoint":{"stack":${JSON.stringify(this.#stack)},"latest":{${parts.join(",")}}}}`;
   }
 
   #text(resource: Resource): string {

@@ -90,5 +90,6 @@ function defaultProviderGoal(
     importId: "",
     customTimeouts: {},
     replacementTrigger: undefined,
+    hooks: {},
   };
 }

@@ -1,12 +1,23 @@
 import type { Operation, Step } from "./events.ts";
 import * as calls from "./provider-calls.ts";
 import { groupByUrn, prerequisites } from "./resource.ts";
-import type { Resource } from "./resource.ts";
+import type { PendingOperation, Resource } from "./resource.ts";
 import type { Run } from "./run.ts";
 
 /** Deletes everything, or, as the CLI whose preview fails on it, nothing at all where one resource is protected. */
 export async function destroyAll(run: Run, resources: readonly Resource[]): Promise<void> {
   if (keepProtected(run, resources).size > 0) return;
+  const needed = resources.filter(
+    (one) => one.hooks.BeforeDelete !== undefined || one.hooks.AfterDelete !== undefined,
+  );
+  for (const { hooks, urn } of needed) {
+    const names = [...(hooks.BeforeDelete ?? []), ...(hooks.AfterDelete ?? [])].join(", ");
+    run.complain(
+      `Resource has delete hooks registered, but the program is not running. Hooks: ${names}`,
+      urn,
+    );
+  }
+  if (needed.length > 0) return;
   await deleteAll(run, resources);
 }
 
@@ -100,11 +111,16 @@ export async function deleteOne(
 ): Promise<void> {
   const step = deleteStep(run, resource, operation, keepAs !== undefined);
   const throughProvider = needsProvider(resource, goingUrns);
+  // What waits to be made again is gone already, and its hooks were called then.
+  const known = { oldInputs: resource.inputs, oldOutputs: resource.outputs };
+  const hooked = resource.pendingReplacement ? { ...resource, hooks: {} } : resource;
   await run.step(step, async () => {
-    const done = (pending?: Parameters<typeof run.journal.remove>[1]): Promise<void> =>
-      keepAs === undefined
-        ? run.journal.remove(resource, pending)
-        : run.journal.amend(resource, keepAs, pending);
+    await run.before("BeforeDelete", hooked, known);
+    const done = async (pending?: PendingOperation): Promise<void> => {
+      if (keepAs === undefined) await run.journal.remove(resource, pending);
+      else await run.journal.amend(resource, keepAs, pending);
+      await run.after("AfterDelete", hooked, known);
+    };
     if (run.options.preview || !throughProvider) {
       await done();
       return undefined;

@@ -1,7 +1,7 @@
 import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb.js";
 
 import { unknownFeature, EngineError } from "./engine-error.ts";
-import type { Timeouts } from "./resource.ts";
+import type { HookBindings, Timeouts } from "./resource.ts";
 import type { Value, ValueMap } from "./values.ts";
 import { decodeStruct, decodeValue } from "./wire.ts";
 
@@ -44,6 +44,7 @@ export interface Goal {
   readonly importId: string;
   readonly customTimeouts: Timeouts;
   readonly replacementTrigger: Value | undefined;
+  readonly hooks: HookBindings;
 }
 
 /**
@@ -89,20 +90,17 @@ export function goalOf(request: RegisterResourceRequest): Goal {
       ...timeout("read", timeouts?.getRead()),
     },
     replacementTrigger: trigger === undefined ? undefined : decodeValue(trigger),
+    hooks: hooksOf(request),
   };
 }
 
 function refuseUnknown(request: RegisterResourceRequest): void {
   const where = `(resource ${JSON.stringify(request.getName())}, type ${request.getType()})`;
-  const hooks = request.getHooks();
   const used: readonly (readonly [string, boolean])[] = [
     ["remote components", request.getRemote()],
     ["parameterized packages", request.getPackageref() !== ""],
     ["resource transforms", request.getTransformsList().length > 0],
-    [
-      "resource hooks",
-      hooks !== undefined && Object.values(hooks.toObject()).some((list) => list.length > 0),
-    ],
+    ["error hooks", (request.getHooks()?.getOnErrorList().length ?? 0) > 0],
     ["replaceWith", request.getReplaceWithList().length > 0],
     ["state migrations", request.getStateMigrationsList().length > 0],
     ["snippets", request.getSnippetid() !== ""],
@@ -110,6 +108,21 @@ function refuseUnknown(request: RegisterResourceRequest): void {
     ["import", request.getImportid() !== ""],
   ];
   for (const [what, isUsed] of used) if (isUsed) throw unknownFeature(`${what} ${where}`);
+}
+
+/** In the order of the state, which leaves out moments without a hook. */
+function hooksOf(request: RegisterResourceRequest): HookBindings {
+  const hooks = request.getHooks();
+  if (hooks === undefined) return {};
+  const lists = {
+    AfterCreate: hooks.getAfterCreateList(),
+    AfterDelete: hooks.getAfterDeleteList(),
+    AfterUpdate: hooks.getAfterUpdateList(),
+    BeforeCreate: hooks.getBeforeCreateList(),
+    BeforeDelete: hooks.getBeforeDeleteList(),
+    BeforeUpdate: hooks.getBeforeUpdateList(),
+  };
+  return Object.fromEntries(Object.entries(lists).filter(([, names]) => names.length > 0));
 }
 
 function aliasesOf(request: RegisterResourceRequest): readonly AliasGoal[] {

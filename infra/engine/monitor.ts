@@ -7,6 +7,7 @@ import resourceRpc from "@pulumi/pulumi/proto/resource_grpc_pb.js";
 import resourcePb from "@pulumi/pulumi/proto/resource_pb.js";
 import type {
   ReadResourceRequest,
+  RegisterResourceHookRequest,
   RegisterResourceOutputsRequest,
   RegisterResourceRequest,
   ResourceInvokeRequest,
@@ -38,6 +39,7 @@ const FEATURES = [
   [Feature.RESOURCE_MONITOR_FEATURE_ALIAS_SPECS, "aliasSpecs"],
   [Feature.RESOURCE_MONITOR_FEATURE_REPLACEMENT_TRIGGER, "replacementTrigger"],
   [Feature.RESOURCE_MONITOR_FEATURE_DELETED_WITH, "deletedWith"],
+  [Feature.RESOURCE_MONITOR_FEATURE_RESOURCE_HOOKS, "resourceHooks"],
 ] as const;
 
 const SEVERITIES: readonly Severity[] = ["debug", "info", "warning", "error"];
@@ -54,6 +56,9 @@ export class Monitor {
   readonly #registrar: Registrar;
   readonly #inFlight = new Set<Promise<unknown>>();
   #stackOutputs: ValueMap | undefined;
+  readonly #shutdown: Promise<void>;
+  #signalShutdown: () => void = () => undefined;
+  #release: () => void = () => undefined;
   #shutdownSignalled = false;
   #programErrors = 0;
   #rootUrn = "";
@@ -61,6 +66,7 @@ export class Monitor {
   constructor(run: Run, registrar: Registrar) {
     this.#run = run;
     this.#registrar = registrar;
+    this.#shutdown = new Promise((resolve) => (this.#signalShutdown = resolve));
     this.#server.addService(resourceRpc.ResourceMonitorService, this.#resourceMonitor());
     this.#server.addService(engineRpc.EngineService, this.#engine());
   }
@@ -73,6 +79,16 @@ export class Monitor {
   /** True when the program came to its end by itself. */
   get shutdownSignalled(): boolean {
     return this.#shutdownSignalled;
+  }
+
+  /** Resolves when the program has come to its end; it stays there, for its hooks, until `release`. */
+  get shutdown(): Promise<void> {
+    return this.#shutdown;
+  }
+
+  /** Lets a program that has come to its end exit. */
+  release(): void {
+    this.#release();
   }
 
   /** How many errors the program has logged. */
@@ -120,12 +136,17 @@ export class Monitor {
       registerResourceOutputs: this.#handle((request: RegisterResourceOutputsRequest) =>
         this.#setOutputs(request),
       ),
-      readResource: this.#handle((request: ReadResourceRequest) => this.#read(request)),
-      invoke: this.#handle((request: ResourceInvokeRequest) => invoke(this.#run, this.#registrar, request)),
-      signalAndWaitForShutdown: this.#handle(() => {
-        this.#shutdownSignalled = true;
+      registerResourceHook: this.#handle((request: RegisterResourceHookRequest) => {
+        this.#run.hooks.register(request);
         return Promise.resolve(new empty.Empty());
       }),
+      readResource: this.#handle((request: ReadResourceRequest) => this.#read(request)),
+      invoke: this.#handle((request: ResourceInvokeRequest) => invoke(this.#run, this.#registrar, request)),
+      signalAndWaitForShutdown: (_call: unknown, reply: sendUnaryData<InstanceType<typeof empty.Empty>>) => {
+        this.#shutdownSignalled = true;
+        this.#release = () => reply(null, new empty.Empty());
+        this.#signalShutdown();
+      },
       ...Object.fromEntries(
         Object.entries(UNKNOWN_METHODS).map(([method, what]) => [
           method,
@@ -190,7 +211,7 @@ export class Monitor {
     const outputs = await hashAssets(decodeStruct(request.getOutputs()), this.#run.options.programDirectory);
     // The stack's may come long before the end, and empty when the program failed: they are set when it is over.
     if (urn.split("::")[2] === STACK_TYPE) this.#stackOutputs = outputs;
-    else await this.#registrar.setOutputs(urn, outputs);
+    else await this.#registrar.components.set(urn, outputs);
     return new empty.Empty();
   }
 
@@ -202,14 +223,18 @@ export class Monitor {
     return response;
   }
 
-  /** Answers UNAVAILABLE once the run has failed: on that the program ends without further noise. */
+  /**
+   * Answers UNAVAILABLE once the run has failed: on that the program ends without further noise. It must not end
+   * before what is under way has, whose hooks it may have to answer.
+   */
   #handle<Q, A>(handler: Handler<Q, A>): UntypedHandleCall {
     return (call: ServerUnaryCall<Q, A>, reply: sendUnaryData<A>) => {
       const work = handler(call.request).then(
         (answer) => reply(null, answer),
         (error: unknown) => {
           this.#run.fail(error);
-          reply({ code: grpc.status.UNAVAILABLE, details: "the run was stopped" });
+          const refuse = (): void => reply({ code: grpc.status.UNAVAILABLE, details: "the run was stopped" });
+          queueMicrotask(() => void this.drain().then(refuse));
         },
       );
       this.#inFlight.add(work);
@@ -225,6 +250,5 @@ const UNKNOWN_METHODS: Readonly<Record<string, string>> = {
   registerPackage: "parameterized packages",
   registerStackTransform: "stack transforms",
   registerStackInvokeTransform: "stack transforms of functions",
-  registerResourceHook: "resource hooks",
   registerErrorHook: "error hooks",
 };

@@ -45,21 +45,27 @@ export async function runProgram(run: Run, session: Session, options: ProgramRun
       timer.unref();
     };
     // Running steps are finished first; only then is the program, which waits for them, ended.
-    const onStop = (): void => void monitor.drain().then(stopSoon);
+    let deletions: Promise<void> | undefined;
+    const onStop = (): void => void Promise.allSettled([monitor.drain(), deletions]).then(stopSoon);
     if (run.stopped) onStop();
     run.stopSignal.addEventListener("abort", onStop);
+    await Promise.race([monitor.shutdown, program.exit]);
+    await monitor.drain();
+    // The program waits meanwhile: deletions may have to call its hooks.
+    if (monitor.shutdownSignalled && !run.stopped) {
+      deletions = deleteAll(run, run.journal.remaining());
+      await deletions;
+    }
+    monitor.release();
     const code = await program.exit;
     run.stopSignal.removeEventListener("abort", onStop);
     await monitor.drain();
-    if (run.stopped) return;
-    if (code !== 0 || !monitor.shutdownSignalled) {
-      const isTold = run.failed || (monitor.programErrors > 0 && code === REPORTED);
-      run.fail(isTold ? undefined : exitMessage(code));
-      return;
-    }
-    await deleteAll(run, run.journal.remaining());
+    if (run.stopped || (code === 0 && monitor.shutdownSignalled)) return;
+    const isTold = run.failed || (monitor.programErrors > 0 && code === REPORTED);
+    run.fail(isTold ? undefined : exitMessage(code));
   } finally {
     await setStackOutputs(run, monitor);
+    run.hooks.close();
     monitor.close();
   }
 }

@@ -1,5 +1,6 @@
 import { aliasUrns } from "./aliases.ts";
 import { hashAssets } from "./assets.ts";
+import { ComponentOutputs } from "./component-outputs.ts";
 import { decide, dependentReplacements } from "./decide.ts";
 import type { Decision } from "./decide.ts";
 import { DefaultProviders } from "./default-providers.ts";
@@ -18,7 +19,7 @@ import type { Run } from "./run.ts";
 import { UNKNOWN_STRING } from "./signatures.ts";
 import { applyStep } from "./steps.ts";
 import { isProviderType, makeUrn, packageOf } from "./urn.ts";
-import { equal, hasUnknown } from "./value-tools.ts";
+import { hasUnknown } from "./value-tools.ts";
 import type { ValueMap } from "./values.ts";
 
 /** Takes the program's registrations: finds the old state, decides what to do, and does it. */
@@ -32,6 +33,7 @@ export class Registrar {
   readonly #replaced = new Set<string>();
   readonly #inheritance = new Inheritance();
   readonly #usedAlias = new Map<string, string>();
+  readonly components: ComponentOutputs;
   /** Dependents deleted ahead of a replacement: their entry in state, and why. */
   readonly #deletedAhead = new Map<
     string,
@@ -45,6 +47,7 @@ export class Registrar {
     secretKeys: readonly string[],
   ) {
     this.#run = run;
+    this.components = new ComponentOutputs(run);
     this.#olds = new Map(olds.filter((one) => !one.delete).map((one) => [one.urn, one]));
     this.#defaults = new DefaultProviders(config, secretKeys, (goal) => this.register(goal));
   }
@@ -157,6 +160,7 @@ export class Registrar {
       hideDiff: goal.hideDiff,
       replaceOnChanges: goal.replaceOnChanges,
       replacementTrigger: goal.replacementTrigger,
+      hooks: goal.hooks,
       kept: old?.kept ?? {},
     };
   }
@@ -200,6 +204,7 @@ export class Registrar {
     decision?: Decision,
   ): Promise<Resource> {
     const step = this.#step(operation, resource, old, decision ?? {});
+    if (!resource.custom) this.components.note(resource.urn, operation, old);
     return applyStep(this.#run, step, resource, old, provider);
   }
 
@@ -308,13 +313,5 @@ export class Registrar {
       hidden: isHidden(resource),
       part: operation === "create-replacement",
     };
-  }
-
-  /** Sets what a component (not the stack itself) registered as its outputs. */
-  async setOutputs(urn: string, outputs: ValueMap): Promise<void> {
-    if (!this.#seen.has(urn)) throw new EngineError(`outputs of ${urn}, which is not registered`);
-    await this.#run.journal.setOutputs(urn, (resource) =>
-      equal(resource.outputs, outputs, true) ? resource : { ...resource, outputs },
-    );
   }
 }

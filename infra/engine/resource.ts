@@ -8,6 +8,21 @@ export interface Timeouts {
   readonly read?: number;
 }
 
+/** The moments at which a hook may be called, by the names that the state uses. */
+export const HOOK_TYPES = [
+  "BeforeCreate",
+  "AfterCreate",
+  "BeforeUpdate",
+  "AfterUpdate",
+  "BeforeDelete",
+  "AfterDelete",
+] as const;
+
+export type HookType = (typeof HOOK_TYPES)[number];
+
+/** Names of hooks by the moment of their call. */
+export type HookBindings = Readonly<Partial<Record<HookType, readonly string[]>>>;
+
 /** One resource as the state records it; never altered in place, so that its text can be cached. */
 export interface Resource {
   readonly urn: string;
@@ -40,6 +55,7 @@ export interface Resource {
   readonly hideDiff: readonly string[];
   readonly replaceOnChanges: readonly string[];
   readonly replacementTrigger: Value | undefined;
+  readonly hooks: HookBindings;
   /** Fields that are kept as they were found (`sourcePosition`, `stackTrace`). */
   readonly kept: Readonly<Record<string, unknown>>;
 }
@@ -80,6 +96,7 @@ export function emptyResource(urn: string, type: string, custom: boolean): Resou
     hideDiff: [],
     replaceOnChanges: [],
     replacementTrigger: undefined,
+    hooks: {},
     kept: {},
   };
 }

@@ -1,11 +1,13 @@
 import { AbortedError, EngineError } from "./engine-error.ts";
+import { Hooks } from "./hooks.ts";
+import type { HookValues } from "./hooks.ts";
 import type { EngineEvent, Listener, Operation, Severity, Step } from "./events.ts";
 import type { Journal } from "./journal.ts";
 import { Limit } from "./limit.ts";
 import type { ProviderRegistry } from "./provider-registry.ts";
 import type { CallContext, Provider } from "./providers/provider.ts";
 import { ProviderResources } from "./provider-resources.ts";
-import type { Resource } from "./resource.ts";
+import type { HookType, Resource } from "./resource.ts";
 import type { SecretMask } from "./secret-mask.ts";
 import { isProviderType } from "./urn.ts";
 import type { Value } from "./values.ts";
@@ -24,6 +26,8 @@ export class Run {
   readonly options: RunOptions;
   readonly journal: Journal;
   readonly providers: ProviderRegistry;
+  /** What the program wants to be called for; empty when no program runs. */
+  readonly hooks = new Hooks();
   readonly #ownProviders: ProviderResources;
   readonly #mask: SecretMask;
   readonly #listener: Listener;
@@ -138,6 +142,25 @@ export class Run {
         throw error;
       }
     });
+  }
+
+  /**
+   * Calls the hooks before a step.
+   * @throws EngineError when one fails: the step must then not be done.
+   */
+  async before(type: HookType, resource: Resource, values: HookValues): Promise<void> {
+    await this.hooks.call(type, resource, values, this.options.preview, (message) =>
+      this.diagnose("warning", message, resource.urn),
+    );
+  }
+
+  /** Calls the hooks after a step. What was done stays recorded; a failure is told, and no further step starts. */
+  async after(type: HookType, resource: Resource, values: HookValues): Promise<void> {
+    try {
+      await this.before(type, resource, values);
+    } catch (error) {
+      this.fail(error, resource.urn);
+    }
   }
 
   announce(step: Step): void {

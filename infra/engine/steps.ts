@@ -72,6 +72,7 @@ function comparable(resource: Resource): readonly unknown[] {
     resource.hideDiff,
     resource.replaceOnChanges,
     resource.taint,
+    resource.hooks,
   ];
 }
 
@@ -90,6 +91,8 @@ async function create(
       await run.journal.supersede(after, old, condemned, operation);
     }
   };
+  const newInputs = resource.inputs;
+  await run.before("BeforeCreate", resource, { newInputs });
   const stamped = { ...resource, created: now(), modified: now() };
   if (provider === undefined) {
     await record(stamped);
@@ -99,6 +102,7 @@ async function create(
     const { outputs } = await calls.create(run, provider, resource);
     const after = { ...resource, outputs };
     await record(after);
+    await run.after("AfterCreate", after, { newInputs, newOutputs: outputs });
     return after;
   }
   const operation = await run.journal.begin(resource, "creating");
@@ -106,6 +110,7 @@ async function create(
     const { id, outputs } = await calls.create(run, provider, resource);
     const after = { ...stamped, id, outputs };
     await record(after, operation);
+    await run.after("AfterCreate", after, { newInputs, newOutputs: outputs });
     return after;
   } catch (error) {
     if (error instanceof PartialFailure) {
@@ -125,6 +130,8 @@ async function update(
   provider: Provider | undefined,
 ): Promise<Resource> {
   const next = { ...resource, id: old.id, importId: old.importId, created: old.created };
+  const known = { newInputs: next.inputs, oldInputs: old.inputs, oldOutputs: old.outputs };
+  await run.before("BeforeUpdate", next, known);
   if (provider === undefined) {
     const after = { ...next, outputs: old.outputs, modified: now() };
     await run.journal.record(after, old);
@@ -133,12 +140,14 @@ async function update(
   if (run.options.preview) {
     const after = { ...next, outputs: await calls.update(run, provider, old, next) };
     await run.journal.record(after, old);
+    await run.after("AfterUpdate", after, { ...known, newOutputs: after.outputs });
     return after;
   }
   const operation = await run.journal.begin(next, "updating");
   try {
     const after = { ...next, outputs: await calls.update(run, provider, old, next), modified: now() };
     await run.journal.record(after, old, operation);
+    await run.after("AfterUpdate", after, { ...known, newOutputs: after.outputs });
     return after;
   } catch (error) {
     if (error instanceof PartialFailure) {

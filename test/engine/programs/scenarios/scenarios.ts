@@ -1,8 +1,21 @@
+import { appendFileSync } from "node:fs";
+
 import * as pulumi from "@pulumi/pulumi";
 
 import { FakeProvider, Group, Thing } from "./thing.ts";
 
 type Scenario = (step: number) => pulumi.Inputs | undefined;
+
+function tell(name: string, args: pulumi.ResourceHookArgs): void {
+  const of = (map: Record<string, unknown> | undefined): unknown =>
+    map === undefined ? "-" : [map["shape"], map["value"], map["serial"], map["made"]];
+  const known = [args.oldInputs, args.newInputs, args.oldOutputs, args.newOutputs].map(of);
+  appendFileSync(
+    process.env["HOOK_LOG"] ?? "/dev/null",
+    `${name} ${args.id || "-"} ${JSON.stringify(known)}\n`,
+  );
+  if (process.env["HOOK_FAILS"] === name) throw new Error(`no: ${name}`);
+}
 
 /** Small programs by name; `step` lets one change from run to run. */
 export const scenarios: Readonly<Record<string, Scenario>> = {
@@ -221,6 +234,30 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
 
   many: () => {
     for (let index = 0; index < 8; index += 1) new Thing(`thing-${String(index)}`, { delayMs: 40 });
+    return {};
+  },
+
+  /** Each hook writes a line to the file HOOK_LOG; the one that HOOK_FAILS names fails. */
+  hooks: (step) => {
+    if (step === 5) return {};
+    const hook = (name: string, options: pulumi.ResourceHookOptions = {}) =>
+      new pulumi.ResourceHook(name, (args) => tell(name, args), options);
+    const lifecycle = (name: string) => ({
+      beforeCreate: [hook(`${name} before create`)],
+      afterCreate: [hook(`${name} after create`)],
+      beforeUpdate: [hook(`${name} before update`)],
+      afterUpdate: [hook(`${name} after update`, { ignoreErrors: true })],
+      beforeDelete: [hook(`${name} before delete`)],
+      afterDelete: [hook(`${name} after delete`)],
+    });
+    const hooks = lifecycle("thing");
+    const value = step === 1 ? 1 : 2;
+    if (step < 4) new Thing("thing", { value, shape: step === 3 ? 3 : 1, deleteFirst: true }, { hooks });
+    if (step > 2) return {};
+    new Group("group", (parent) => ({ made: new Thing("inner", {}, { parent }).serial }), {
+      hooks: { afterCreate: [hook("group after create")] },
+    });
+    new Thing("looking", { value }, { hooks: { beforeUpdate: [hook("dry", { onDryRun: true })] } });
     return {};
   },
 
