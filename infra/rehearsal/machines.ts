@@ -1,8 +1,6 @@
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { docker, tryDocker, WORLD_LABEL } from "./docker.ts";
+import { give, WORLD_FOLDER } from "./host-files.ts";
 import type { Identity } from "./identity.ts";
 import type { HostMachine, HostMaterial, Machine, WorldPlan } from "./plan.ts";
 import { controllerContainer, hostContainer, knownHosts, machineEnvironment, sshConfig } from "./plan.ts";
@@ -45,7 +43,7 @@ export async function ensureController(
     found = undefined;
   }
   if (found === undefined) await create(plan, wanted);
-  await give(container, found?.state, "/etc/heatwave-world.d", {
+  await give(container, found?.state, WORLD_FOLDER, {
     "machine.env": machineEnvironment(plan.controller, plan),
   });
   await give(container, found?.state, "/etc/heatwave", {
@@ -66,7 +64,7 @@ export async function ensureHost(
   const wanted = hostContainer(machine, plan, material);
   const found = await stateOf(container);
   if (found === undefined) await create(plan, wanted);
-  await give(container, found?.state, "/etc/heatwave-world.d", {
+  await give(container, found?.state, WORLD_FOLDER, {
     "machine.env": machineEnvironment(machine, plan, machine),
     authorized_keys: identity.operatorPublicKey,
     host_key: identity.hostPrivateKeys[machine.name] ?? "",
@@ -117,34 +115,4 @@ async function startOrRefresh(machine: Machine, state: string | undefined): Prom
   if (state === "running" || state === "paused")
     await docker(["exec", machine.container, "heatwave-tailnet"]);
   else await docker(["start", machine.container]);
-}
-
-/** Writes files in a container, which need not run, without showing them to anyone else. */
-async function give(
-  container: string,
-  state: string | undefined,
-  folder: string,
-  files: Readonly<Record<string, string>>,
-  mode = 0o600,
-): Promise<void> {
-  if (state === "running") {
-    // `docker cp` would mount all its volumes a second time, which Docker then complains of in its log.
-    const script = 'umask 077 && cat > "$1.new" && chmod "$2" "$1.new" && mv "$1.new" "$1"';
-    for (const [name, text] of Object.entries(files)) {
-      const path = `${folder}/${name}`;
-      const shell = ["sh", "-c", script, "sh", path, mode.toString(8)];
-      await docker(["exec", "-i", container, ...shell], { input: text });
-    }
-    return;
-  }
-  const directory = mkdtempSync(join(tmpdir(), "heatwave-give-"));
-  try {
-    for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text, { mode });
-    // File by file: a folder would bring its own mode with it.
-    for (const name of Object.keys(files)) {
-      await docker(["cp", "-q", join(directory, name), `${container}:${folder}/${name}`]);
-    }
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
 }

@@ -188,6 +188,38 @@ describe("a sealed world", () => {
     await onHost(there.name, "docker rm -f beat");
   });
 
+  it("cuts a link for hosts and containers, over a reboot too, tells so, and heals it", async () => {
+    const between = (from: string, to: string) =>
+      onHost(from, connectFrom(nodeImage, `--network ${stack.network.name}`, to, 22));
+    const active = async () =>
+      (JSON.parse(await must("--json", "status")) as { faults: readonly Record<string, unknown>[] }).faults;
+    expect(await between(here.name, there.address)).toBe("connected");
+    await must("fault", "cut", here.name, there.name);
+    expect(await between(here.name, there.address)).toBe("timeout");
+    expect(await between(there.name, here.address)).toBe("timeout");
+    await controller(`ssh ${there.name} true`);
+    expect(await active()).toEqual([
+      { kind: "link", from: there.name, to: here.name, loss: 1 },
+      { kind: "link", from: here.name, to: there.name, loss: 1 },
+    ]);
+    await must("fault", "reboot", there.name, "--hard");
+    await controller(`until ssh -o ConnectTimeout=2 ${there.name} docker version; do sleep 0.1; done`);
+    expect(await between(there.name, here.address)).toBe("timeout");
+    expect((await must("fault", "heal")).split("\n").at(-1)).toBe("no fault is in force");
+    expect(await between(here.name, there.address)).toBe("connected");
+    expect(await between(there.name, here.address)).toBe("connected");
+
+    await must("fault", "cut", here.name, there.name, "--one-way");
+    // The way back carries nothing that a connection could begin with.
+    expect(await between(there.name, here.address)).toBe("timeout");
+    expect(await active()).toEqual([{ kind: "link", from: here.name, to: there.name, loss: 1 }]);
+    await must("fault", "heal", there.name);
+    expect(await active()).toEqual([]);
+    const unknown = await rehearse("fault", "cut", "nowhere");
+    expect(unknown.exitCode).toBe(1);
+    expect(unknown.stderr).toMatch(/There is no host "nowhere"[^]*the stack file has: /);
+  });
+
   it("brings a killed host back with its containers, address and key", async () => {
     const outer = `heatwave-${world}-${there.name}`;
     await onHost(

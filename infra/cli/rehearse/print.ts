@@ -1,10 +1,11 @@
 import pc from "picocolors";
+import { describeFault } from "../../rehearsal/faults/active.ts";
 import type { SiteAnswer } from "../../rehearsal/health.ts";
 import { primariesOf } from "../../rehearsal/health.ts";
 import type { WorldStatus } from "./status.ts";
 
 /** Machines, what runs on them and what their sites answer, for a reader. */
-export function printStatus(world: string, { machines, sites }: WorldStatus): void {
+export function printStatus(world: string, { machines, sites, faults }: WorldStatus): void {
   const out = process.stdout;
   out.write(`World "${world}"\n`);
   for (const machine of machines) {
@@ -27,6 +28,7 @@ export function printStatus(world: string, { machines, sites }: WorldStatus): vo
     for (const { name, status } of machine.containers) out.write(`    ${name.padEnd(30)}${status}\n`);
     if (machine.containers.length === 0) out.write(`    ${pc.dim("no containers")}\n`);
   }
+  for (const fault of faults) out.write(`${pc.red("fault")}  ${describeFault(fault)}\n`);
   out.write(`${describePrimary(sites)}\n`);
 }
 

@@ -1,6 +1,8 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { RehearsalError } from "../../rehearsal/trouble.ts";
 import type { Globals } from "./context.ts";
+import type { FaultVerbs, WithGlobals } from "./fault-program.ts";
+import { addFaultVerbs } from "./fault-program.ts";
 
 /** What each verb does, apart from how it is written. */
 export interface Verbs {
@@ -11,6 +13,7 @@ export interface Verbs {
   exec(globals: Globals, command: readonly string[]): Promise<void>;
   host(globals: Globals, name: string, command: readonly string[]): Promise<void>;
   psql(globals: Globals, where: string, psqlArguments: readonly string[]): Promise<void>;
+  readonly fault: FaultVerbs;
   down(globals: Globals, options: { readonly all: boolean }): Promise<void>;
   prune(globals: Globals): Promise<void>;
 }
@@ -37,6 +40,9 @@ Examples:
   bin/rehearse host dal-01 docker ps -a            a command as root on a host, from outside
   bin/rehearse psql write                          SQL through the write VIP, as the application
   bin/rehearse psql chi-02 -c 'table pg_stat_wal_receiver'
+  bin/rehearse fault cut dal-01 chi-02             nothing gets through between two hosts
+  bin/rehearse fault kill dal-01 postgres          kill -9, by what it is
+  bin/rehearse fault heal                          undoes every fault
   bin/rehearse down                                removes the world; images stay for the next one
 
 Your own network, tailnet, SSH agent and secrets are not used: all of it happens inside the world.`;
@@ -121,6 +127,7 @@ export function rehearseProgram(verbs: Verbs): Command {
         named ? withoutDashes(words) : [where, ...words],
       );
     });
+  const fault = addFaultVerbs(program, verbs.fault, globalsOf);
   program
     .command("down")
     .description("remove the world: every container, volume and network with its label, and nothing else")
@@ -133,7 +140,7 @@ export function rehearseProgram(verbs: Verbs): Command {
     )
     .action((_options, command) => verbs.prune(globalsOf(command)));
 
-  for (const command of program.commands) {
+  for (const command of [...program.commands, ...fault.commands]) {
     for (const [flags, description] of GLOBAL_OPTIONS)
       command.addOption(new Option(flags, description).hideHelp());
   }
@@ -146,6 +153,6 @@ function withoutDashes(words: readonly string[]): readonly string[] {
 }
 
 /** Options before the verb and right after it, in one. */
-function globalsOf(command: { optsWithGlobals(): object }): Globals {
+function globalsOf(command: WithGlobals): Globals {
   return command.optsWithGlobals();
 }

@@ -1,5 +1,7 @@
 import type { StackConfig } from "../../config/schema.ts";
 import { tryDocker } from "../../rehearsal/docker.ts";
+import type { ActiveFault } from "../../rehearsal/faults/active.ts";
+import { activeFaults } from "../../rehearsal/faults/active.ts";
 import { stateOf } from "../../rehearsal/machines.ts";
 import type { WorldPlan } from "../../rehearsal/plan.ts";
 import type { SiteAnswer } from "../../rehearsal/health.ts";
@@ -20,13 +22,19 @@ export interface WorldStatus {
   readonly sites: readonly SiteAnswer[];
   /** The site that takes writes; null when none or more than one says so. */
   readonly primary: string | null;
+  /** What `bin/rehearse fault` did and nobody has undone yet. */
+  readonly faults: readonly ActiveFault[];
 }
 
 /** What each machine and each site of a world is doing, asked all at once. */
 export async function statusOf(plan: WorldPlan, stack: StackConfig): Promise<WorldStatus> {
-  const [machines, sites] = await Promise.all([machinesOf(plan), askSites(plan, stack)]);
+  const [machines, sites, faults] = await Promise.all([
+    machinesOf(plan),
+    askSites(plan, stack),
+    activeFaults(plan),
+  ]);
   const primaries = primariesOf(sites);
-  return { machines, sites, primary: primaries.length === 1 ? (primaries[0] ?? null) : null };
+  return { machines, sites, primary: primaries.length === 1 ? (primaries[0] ?? null) : null, faults };
 }
 
 /** As seen from outside. */

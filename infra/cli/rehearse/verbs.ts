@@ -7,6 +7,7 @@ import { demandPostgres, readWorldOverlay, siteClient, writeClient } from "../..
 import { RehearsalError } from "../../rehearsal/trouble.ts";
 import { down, refreshCheckout, worlds } from "../../rehearsal/world.ts";
 import { Context } from "./context.ts";
+import { faultVerbs } from "./fault-verbs.ts";
 import { runInside } from "./inside.ts";
 import { describePrimary, printStatus } from "./print.ts";
 import type { Verbs } from "./program.ts";
@@ -104,6 +105,8 @@ export const rehearseVerbs: Verbs = {
     const primary = describePrimary(await askSites(plan, stack));
     process.stderr.write(at.hint(`${primary}; see bin/rehearse status\n`));
   },
+
+  fault: faultVerbs,
 
   async down(globals, { all }) {
     const at = new Context(globals);

@@ -1,4 +1,6 @@
-import { docker, tryDocker } from "../docker.ts";
+import { docker } from "../docker.ts";
+import { readInside } from "../host-files.ts";
+import { stateOf } from "../machines.ts";
 import type { HostMachine } from "../plan.ts";
 
 /** Where on a host the files of the programs beside a stack lie; kept over a restart of the host. */
@@ -43,21 +45,8 @@ export async function startBeside(program: BesideProgram): Promise<void> {
 
 /** The text of a file that it wrote; empty before its first line. */
 export async function readBeside(host: HostMachine, name: string, file: string): Promise<string> {
-  // Of a host that is off, too.
-  const path = `${FOLDER}/${name}/${file}`;
-  const state = await tryDocker([
-    "inspect",
-    "--format",
-    "{{.State.Running}}{{.State.Paused}}",
-    host.container,
-  ]);
-  if (state.stdout === "truefalse") {
-    const read = await tryDocker(["exec", host.container, "cat", path]);
-    return read.exitCode === 0 ? read.stdout : "";
-  }
-  const copied = await tryDocker(["cp", `${host.container}:${path}`, "-"]);
-  // A tar of one file: a header of 512 bytes, which ends with NULs, and NULs after the text.
-  return copied.exitCode === 0 ? copied.stdout.slice(512).replaceAll("\0", "") : "";
+  const state = (await stateOf(host.container))?.state;
+  return readInside(host.container, state, `${FOLDER}/${name}/${file}`);
 }
 
 /** Removes it with its files, if it is there. */

@@ -1,0 +1,99 @@
+import { describe, expect, test } from "vitest";
+import {
+  distinct,
+  linksBetween,
+  parseRules,
+  rulesOf,
+  withBroken,
+  without,
+} from "../../../infra/rehearsal/faults/links.ts";
+import { parseTop, processOf } from "../../../infra/rehearsal/faults/processes.ts";
+import { hostOf, planWorld } from "../../../infra/rehearsal/plan.ts";
+
+const ssh = { user: "deploy", port: 22 };
+const plan = planWorld(
+  "w",
+  {
+    hosts: ["a", "b", "c"].map((name, index) => ({ name, address: `100.90.0.${index + 1}`, ssh })),
+    externalNetwork: undefined,
+    registry: false,
+  },
+  7,
+);
+const drops = (host: string, ...link: Parameters<typeof linksBetween>) =>
+  rulesOf(hostOf(plan, host), linksBetween(...link), plan)
+    .split("\n")
+    .filter((line) => line.startsWith("-A"));
+
+describe("a cut", () => {
+  const both = { loss: 1, oneWay: false };
+
+  test("is in force at both ends and in both directions", () => {
+    expect(drops("a", plan, "a", "b", both)).toEqual([
+      '-A HEATWAVE-LINKS-PREROUTING -s 10.213.7.11/32 -m comment --comment "link b a 1" -j DROP',
+      '-A HEATWAVE-LINKS-OUTPUT -d 10.213.7.11/32 -m comment --comment "link a b 1" -j DROP',
+    ]);
+    expect(drops("b", plan, "a", "b", both)).toHaveLength(2);
+    expect(drops("c", plan, "a", "b", both)).toEqual([]);
+  });
+
+  test("of one way leaves the answers' way open", () => {
+    const oneWay = { loss: 1, oneWay: true };
+    expect(drops("a", plan, "a", "b", oneWay)).toEqual([expect.stringMatching(/OUTPUT -d 10\.213\.7\.11/)]);
+    expect(drops("b", plan, "a", "b", oneWay)).toEqual([
+      expect.stringMatching(/PREROUTING -s 10\.213\.7\.10/),
+    ]);
+  });
+
+  test("from all others reaches the operator's seat too", () => {
+    const peers = linksBetween(plan, "a", undefined, both).map(({ from, to }) => `${from}>${to}`);
+    expect(peers.toSorted()).toEqual(["a>b", "a>c", "a>controller", "b>a", "c>a", "controller>a"]);
+  });
+});
+
+test("a loss counts once per packet: where it arrives, or where it leaves for the controller", () => {
+  const lossy = { loss: 0.25, oneWay: true };
+  expect(drops("a", plan, "a", "b", lossy)).toEqual([]);
+  expect(drops("b", plan, "a", "b", lossy)).toEqual([
+    expect.stringMatching(/--mode random --probability 0\.25 .*-j DROP/),
+  ]);
+  expect(drops("a", plan, "a", "controller", lossy)).toHaveLength(1);
+});
+
+test("what is broken is told by the rules, and each end tells the same", () => {
+  const links = withBroken(linksBetween(plan, "a", "b", { loss: 1, oneWay: false }), [
+    { from: "c", to: "a", loss: 0.5 },
+    { from: "a", to: "b", loss: 0.1 },
+  ]);
+  const told = distinct(plan.hosts.flatMap((host) => parseRules(rulesOf(host, links, plan))));
+  expect(told).toEqual([
+    { from: "a", to: "b", loss: 0.1 },
+    { from: "b", to: "a", loss: 1 },
+    { from: "c", to: "a", loss: 0.5 },
+  ]);
+  expect(without(links, told)).toEqual([]);
+});
+
+describe("a process by its role", () => {
+  const rows = parseTop(
+    [
+      "PID                 PPID                COMMAND",
+      "1018                979                 docker-init",
+      "1166                1018                bash",
+      "1512                1166                bash",
+      "1514                1512                postgres",
+      "1522                1514                postgres",
+    ].join("\n"),
+  );
+  test.each([
+    ["postgres", 1514],
+    ["entrypoint", 1166],
+  ] as const)("%s", (role, pid) => {
+    expect(processOf(role, rows)).toBe(pid);
+  });
+
+  test("that does not run is none", () => {
+    expect(processOf("postgres", rows.slice(0, 3))).toBeUndefined();
+    expect(processOf("pgbouncer", rows.slice(0, 1))).toBeUndefined();
+  });
+});
