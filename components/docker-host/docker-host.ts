@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { remote, type types } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { Host } from "../../infra/topology/model.ts";
+import { hostToolText } from "./host-tool.ts";
 
 export interface DockerHostArgs {
   readonly host: Host;
@@ -70,7 +70,7 @@ export class DockerHost extends pulumi.ComponentResource {
   }
 
   private createTool(name: string): remote.Command {
-    const text = readFileSync(new URL("./source/host-tool.sh", import.meta.url), "utf8");
+    const text = hostToolText();
     const bin = `${this.host.root}/bin`;
     const install = `install -d -m 0755 ${bin} && cat >${bin}/.host-tool.new && chmod 0755 ${bin}/.host-tool.new && mv ${bin}/.host-tool.new ${bin}/host-tool`;
     return new remote.Command(

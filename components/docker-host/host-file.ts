@@ -3,8 +3,11 @@ import * as pulumi from "@pulumi/pulumi";
 import type { DockerHost } from "./docker-host.ts";
 import { sha256 } from "./docker-host.ts";
 
-/** Who reads the file, which decides how it is checked and reloaded (see `source/host-tool.sh`). */
-export type FileKind = "haproxy" | "postgres" | "hba" | "pgbouncer" | "restart" | "plain";
+/** Who reads the file, which decides how it is checked, reloaded and verified (see `source/readers.sh`). */
+export type FileKind = "haproxy" | "postgres" | "hba" | "ident" | "pooler" | "restart" | "program" | "script";
+
+/** The same of a secret; `plain`: nothing that runs holds it. */
+export type SecretKind = "users" | "passfile" | "restart" | "plain";
 
 export interface HostFileArgs {
   readonly dockerHost: DockerHost;
@@ -17,6 +20,8 @@ export interface HostFileArgs {
   readonly kind: FileKind;
   /** A generated program: nobody reads its diff, so that only its sha256 shows. @default false */
   readonly opaque?: boolean;
+  /** Programs of the same reader (kind `program`): it is restarted once, with them and this text. */
+  readonly programs?: readonly HostFile[];
 }
 
 /**
@@ -34,16 +39,23 @@ export class HostFile extends pulumi.ComponentResource {
     const { dockerHost } = args;
     this.sha256 = sha256(args.text);
     const text = args.opaque === true ? [] : [this.createText(name, args)];
+    const programs = args.programs ?? [];
+    const hashes = [this.sha256, ...programs.map((program) => program.sha256)];
     this.applied = new remote.Command(
       `${name}-apply`,
       {
         connection: dockerHost.connection,
-        create: `${dockerHost.tool} file ${args.kind} ${args.container} ${args.path} ${this.sha256}`,
+        create: `${dockerHost.tool} file ${args.kind} ${args.container} ${args.path} ${hashes.join(" ")}`,
         // The copy may be lost or half written; the command heals it from here.
         stdin: args.text,
-        logging: remote.Logging.None,
+        // What takes effect only at a restart is said there.
+        logging: remote.Logging.Stderr,
       },
-      { parent: this, dependsOn: text, ...(args.opaque === true ? { hideDiffs: ["stdin"] } : {}) },
+      {
+        parent: this,
+        dependsOn: [...text, ...programs.map((program) => program.applied)],
+        ...(args.opaque === true ? { hideDiffs: ["stdin"] } : {}),
+      },
     );
     this.registerOutputs({ sha256: this.sha256 });
   }
@@ -68,11 +80,15 @@ export interface SecretFileArgs {
   readonly container: string;
   /** File name in the container's `secrets` folder. */
   readonly fileName: string;
+  readonly kind: SecretKind;
   /** `uid:gid` of the reader. */
   readonly owner: string;
   /** The whole content, made secret by this function. */
   readonly content: pulumi.Input<string>;
 }
+
+/** Ends the stdin of a secret, so that half a one is not taken for it (see `source/apply.sh`). */
+const END_OF_SECRET = "\n--end of secret--";
 
 /**
  * A secret as a file of mode 0600. It travels on a command's stdin alone: no argument, no environment, no hash of
@@ -87,9 +103,9 @@ export function createSecretFile(
     name,
     {
       connection: args.dockerHost.connection,
-      create: `${args.dockerHost.tool} secret ${args.container} ${args.fileName} ${args.owner}`,
-      stdin: pulumi.secret(args.content),
-      logging: remote.Logging.None,
+      create: `${args.dockerHost.tool} secret ${args.kind} ${args.container} ${args.fileName} ${args.owner}`,
+      stdin: pulumi.secret(pulumi.interpolate`${args.content}${END_OF_SECRET}`),
+      logging: remote.Logging.Stderr,
     },
     opts,
   );

@@ -41,21 +41,40 @@ export class HealthEndpoint extends pulumi.ComponentResource {
       },
       { parent: this, dependsOn: [...dockerHost.ready] },
     );
-    const file = (suffix: string, path: string, text: string, opaque = false): pulumi.Resource =>
-      new HostFile(
-        `${name}-${suffix}`,
-        { dockerHost, container, path, text, kind: "restart", opaque },
-        { parent: this, dependsOn: folder },
-      ).applied;
+    const app = new HostFile(
+      `${name}-app`,
+      {
+        dockerHost,
+        container,
+        path: "app/pg-health.mjs",
+        text: bundleSidecar(),
+        kind: "program",
+        opaque: true,
+      },
+      { parent: this, dependsOn: folder },
+    );
+    const conf = new HostFile(
+      `${name}-conf`,
+      {
+        dockerHost,
+        container,
+        path: "conf/pg-health.json",
+        text: renderHealthConfig(topology, site),
+        kind: "restart",
+        programs: [app],
+      },
+      { parent: this, dependsOn: folder },
+    );
     const files = [
-      file("app", "app/pg-health.mjs", bundleSidecar(), true),
-      file("conf", "conf/pg-health.json", renderHealthConfig(topology, site)),
+      app.applied,
+      conf.applied,
       createSecretFile(
         `${name}-secrets`,
         {
           dockerHost,
           container,
           fileName: "pg-health.json",
+          kind: "restart",
           owner: POSTGRES_USER,
           content: `${JSON.stringify({ healthPassword: secrets.healthPassword, peerSecret: secrets.peerSecret })}\n`,
         },

@@ -5,7 +5,7 @@ import type { Site } from "../../infra/topology/model.ts";
 import { createContainer } from "../docker-host/container.ts";
 import type { DockerHost } from "../docker-host/docker-host.ts";
 import { createFolder, createSecretFile, HostFile } from "../docker-host/host-file.ts";
-import { renderPgbouncerIni } from "./render/pgbouncer-ini.ts";
+import { renderPgbouncerIni, SOCKET_DIRECTORY } from "./render/pgbouncer-ini.ts";
 import { renderUserlist } from "./render/userlist.ts";
 
 /** uid and gid of `postgres` in edoburu/pgbouncer (Alpine's). */
@@ -32,7 +32,7 @@ export class PgBouncer extends pulumi.ComponentResource {
         dockerHost,
         container,
         owner: PGBOUNCER_USER,
-        subfolders: ["conf=0755", "conf/incoming", "secrets=0700"],
+        subfolders: ["conf=0755", "conf/incoming", "secrets=0700", "run=0770"],
       },
       { parent: this, dependsOn: [...dockerHost.ready] },
     );
@@ -43,7 +43,7 @@ export class PgBouncer extends pulumi.ComponentResource {
         container,
         path: "conf/pgbouncer.ini",
         text: renderPgbouncerIni(site, args.pgbouncer),
-        kind: "pgbouncer",
+        kind: "pooler",
       },
       { parent: this, dependsOn: folder },
     );
@@ -53,6 +53,7 @@ export class PgBouncer extends pulumi.ComponentResource {
         dockerHost,
         container,
         fileName: "userlist.txt",
+        kind: "users",
         owner: PGBOUNCER_USER,
         content: renderUserlist(args.secrets),
       },
@@ -71,6 +72,7 @@ export class PgBouncer extends pulumi.ComponentResource {
         mounts: [
           { source: `${directory}/conf`, target: "/etc/pgbouncer", readOnly: true },
           { source: `${directory}/secrets`, target: "/run/heatwave-secrets", readOnly: true },
+          { source: `${directory}/run`, target: SOCKET_DIRECTORY, readOnly: false },
         ],
         // SIGTERM would wait for every client to leave (since 1.23); SIGINT waits for running transactions alone.
         stopSignal: "SIGINT",

@@ -6,6 +6,7 @@ import type { Secrets, StackConfig } from "../../infra/config/schema.ts";
 import type { Site, Topology } from "../../infra/topology/model.ts";
 import { createContainer } from "../docker-host/container.ts";
 import type { DockerHost } from "../docker-host/docker-host.ts";
+import type { SecretKind } from "../docker-host/host-file.ts";
 import { createFolder, createSecretFile, HostFile } from "../docker-host/host-file.ts";
 import { renderObjectsSql } from "./render/objects-sql.ts";
 import { renderPgHba } from "./render/pg-hba.ts";
@@ -67,7 +68,7 @@ export class PostgresInstance extends pulumi.ComponentResource {
       suffix: string,
       path: string,
       text: string,
-      kind: "postgres" | "hba" | "plain",
+      kind: "postgres" | "hba" | "ident" | "script",
     ): pulumi.Resource =>
       new HostFile(
         `${name}-${suffix}`,
@@ -75,10 +76,10 @@ export class PostgresInstance extends pulumi.ComponentResource {
         { parent: this, dependsOn: folder },
       ).applied;
     return [
-      file("entrypoint", "bin/entrypoint.sh", entrypoint, "plain"),
+      file("entrypoint", "bin/entrypoint.sh", entrypoint, "script"),
       file("conf", "conf/postgresql.conf", renderPostgresqlConf(topology, site, postgres), "postgres"),
       file("hba", "conf/pg_hba.conf", renderPgHba(topology, site, postgres), "hba"),
-      file("ident", "conf/pg_ident.conf", "# Rendered by heatwave: no user name maps.\n", "plain"),
+      file("ident", "conf/pg_ident.conf", "# Rendered by heatwave: no user name maps.\n", "ident"),
     ];
   }
 
@@ -88,15 +89,15 @@ export class PostgresInstance extends pulumi.ComponentResource {
     folder: pulumi.Resource,
   ): pulumi.Resource[] {
     const { site, dockerHost, secrets } = args;
-    const secret = (fileName: string, content: string): pulumi.Resource =>
+    const secret = (fileName: string, kind: SecretKind, content: string): pulumi.Resource =>
       createSecretFile(
         `${name}-${fileName}`,
-        { dockerHost, container: site.postgres.container, fileName, owner: POSTGRES_USER, content },
+        { dockerHost, container: site.postgres.container, fileName, kind, owner: POSTGRES_USER, content },
         { parent: this, dependsOn: folder },
       );
     return [
-      secret("superuser-password", secrets.superuserPassword),
-      secret("replication-password", secrets.replicationPassword),
+      secret("superuser-password", "plain", secrets.superuserPassword),
+      secret("replication-password", "passfile", secrets.replicationPassword),
     ];
   }
 

@@ -50,7 +50,7 @@ export class Router extends pulumi.ComponentResource {
         { parent: this, dependsOn: folder },
       );
     const files = [
-      file("start", "conf/start.sh", startScript(), "plain"),
+      file("start", "conf/start.sh", startScript(), "script"),
       file("cfg", "conf/haproxy.cfg", renderHaproxyCfg(topology, router, args.haproxy), "haproxy"),
     ];
     this.container = createContainer(

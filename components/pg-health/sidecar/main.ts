@@ -3,12 +3,14 @@
  *
  *   pg-health.mjs [serve]                     run
  *   pg-health.mjs ping                        exit 0 when the running one answers: the container's healthcheck
+ *   pg-health.mjs check conf | secrets          check a text (stdin) as `serve` will
  *   pg-health.mjs found [--timeout SECONDS]   found this site, or see that it is
  *   pg-health.mjs facts | peers               what the running one knows, as JSON
  *   pg-health.mjs order start|stop|restart|reload|promote [immediate]
  *
  * Exit codes: 0 done, 2 wrong usage or configuration, 3 timed out, 4 refused, 5 failed, 6 no running pg-health answers.
  */
+import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { pino } from "pino";
@@ -19,7 +21,7 @@ import { ConfigError, readJson } from "./json-reader.ts";
 import { Sidecar } from "./serve.ts";
 
 const USAGE =
-  "usage: pg-health.mjs [serve | ping | found [--timeout SECONDS] | facts | peers | order VERB [MODE]]";
+  "usage: pg-health.mjs [serve | ping | check conf | check secrets | found [--timeout SECONDS] | facts | peers | order VERB [MODE]]";
 const EXIT = { done: 0, usage: 2, timeout: 3, refused: 4, failed: 5, unreachable: 6 } as const;
 
 const conf = process.env["HEATWAVE_CONF"] ?? "/etc/heatwave";
@@ -94,6 +96,15 @@ async function found(timeout: number): Promise<number> {
   }
 }
 
+/** Checks a text (stdin) before it is put in force, as `serve` will. */
+function check(kind: string | undefined): void {
+  if (kind !== "conf" && kind !== "secrets")
+    throw new TypeError(`check takes conf or secrets, not ${kind ?? "nothing"}`);
+  const text: unknown = JSON.parse(readFileSync(0, "utf8"));
+  if (kind === "conf") checkConfig(text, "pg-health.json");
+  else checkSecrets(text, "pg-health.json");
+}
+
 async function main(args: readonly string[]): Promise<number | undefined> {
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -115,6 +126,9 @@ async function main(args: readonly string[]): Promise<number | undefined> {
       return ask("GET /peers", undefined, 60_000);
     case "order":
       return ask("POST /order", { verb: rest[0], mode: rest[1] ?? "fast" }, 130_000);
+    case "check":
+      check(rest[0]);
+      return EXIT.done;
     case "found":
       return found(timeout);
     default:

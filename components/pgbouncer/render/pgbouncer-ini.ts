@@ -5,6 +5,9 @@ import { HEALTH_ROLE } from "../../postgres/render/roles.ts";
 /** Database of the health endpoint's own pool: a full application pool does not touch it. */
 export const HEALTH_POOL = "heatwave_health";
 
+/** Its socket, in a folder of the host: the console is reached there without a password, by its own user alone. */
+export const SOCKET_DIRECTORY = "/run/pgbouncer";
+
 /** Where PgBouncer finds its users, inside its container. */
 const AUTH_FILE = "/run/heatwave-secrets/userlist.txt";
 
@@ -23,7 +26,7 @@ export function renderPgbouncerIni(site: Site, pgbouncer: StackConfig["pgbouncer
     ...settings([
       ["listen_addr", "0.0.0.0"],
       ["listen_port", site.pgbouncer.port],
-      ["unix_socket_dir", "/tmp"],
+      ["unix_socket_dir", SOCKET_DIRECTORY],
       ["auth_type", "scram-sha-256"],
       ["auth_file", AUTH_FILE],
       ["admin_users", "pgbouncer"],

@@ -4,6 +4,7 @@
 #
 #   entrypoint.sh          run (under docker's --init, as user postgres)
 #   entrypoint.sh ping     exit 0 when the loop of the running entrypoint answers: the container's healthcheck
+#   entrypoint.sh passfile    give the standby's next login the replication password that is on disk now
 #
 # Orders are lines in the FIFO $HEATWAVE_RUN/orders: "<id> <verb> [argument …]", at most 4096 bytes:
 #   start standby | start primary UNTIL     stop [fast|immediate]     reload     promote
@@ -436,6 +437,7 @@ main() {
 case ${1:-} in
   '' | run) main ;;
   ping) ping_main ;;
+  passfile) write_passfile ;;
   operation)
     verb=$2
     shift 2

@@ -1,11 +1,10 @@
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-
-const SOURCE = join(import.meta.dirname, "../../../components/docker-host/source/host-tool.sh");
+import { hostToolText } from "../../../components/docker-host/host-tool.ts";
 
 describe("host-tool's lock and ledger", () => {
   let root = "";
@@ -14,7 +13,7 @@ describe("host-tool's lock and ledger", () => {
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), "host-tool-"));
     mkdirSync(join(root, "bin"));
-    copyFileSync(SOURCE, join(root, "bin/host-tool"));
+    writeFileSync(join(root, "bin/host-tool"), hostToolText());
   });
   afterEach(() => {
     for (const holder of holders.splice(0)) holder.kill("SIGKILL");

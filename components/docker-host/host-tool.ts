@@ -1,0 +1,10 @@
+import { readFileSync } from "node:fs";
+
+/** The shell tool that is installed on every host: one text, assembled from the files of `source/`. */
+export function hostToolText(): string {
+  return source("host-tool.sh").replaceAll(/^#include (.+)$/gm, (_, file: string) => source(file));
+}
+
+function source(file: string): string {
+  return readFileSync(new URL(`./source/${file}`, import.meta.url), "utf8");
+}
