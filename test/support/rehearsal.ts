@@ -61,8 +61,8 @@ export class Rehearsal {
   }
 
   /** A shell line in the controller. */
-  controller(line: string): Promise<string> {
-    return this.run("exec", "--", "sh", "-c", line);
+  controller(line: string, input?: string): Promise<string> {
+    return this.#must(["exec", "--", "sh", "-c", line], input);
   }
 
   /** A shell line as root on a host. */
