@@ -43,6 +43,13 @@ export interface StackContainerArgs {
   };
   /** /dev/shm, MiB. @default 64 */
   readonly shmSizeMegabytes?: number;
+  /** Called around the changes of its image. `hooks` among the options are the container's. */
+  readonly imageHooks?: pulumi.ResourceHookBinding;
+}
+
+/** Logical name of the image of a container with this logical name. */
+export function imageName(name: string): string {
+  return `${name}-image`;
 }
 
 /**
@@ -54,10 +61,11 @@ export function createContainer(
   args: StackContainerArgs,
   opts: pulumi.CustomResourceOptions,
 ): docker.Container {
+  const { hooks: _ofTheContainer, ...shared } = opts;
   const image = new docker.RemoteImage(
-    `${name}-image`,
+    imageName(name),
     { name: args.image, keepLocally: true },
-    { ...opts, dependsOn: [] },
+    { ...shared, dependsOn: [], ...(args.imageHooks === undefined ? {} : { hooks: args.imageHooks }) },
   );
   return new docker.Container(
     name,

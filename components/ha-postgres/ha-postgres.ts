@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { StackConfig } from "../../infra/config/schema.ts";
 import type { Host, Topology } from "../../infra/topology/model.ts";
 import { DockerHost } from "../docker-host/docker-host.ts";
+import { ReplacementGuard } from "../postgres/replacement-guard.ts";
 import { Router } from "../router/router.ts";
 import type { SiteArgs } from "../site/site.ts";
 import { Site } from "../site/site.ts";
@@ -38,8 +39,9 @@ export class HaPostgres extends pulumi.ComponentResource {
     super("heatwave:ha-postgres:HaPostgres", name, { primary: args.topology.primary }, opts);
     const { topology } = args;
     const hosts = new Map(topology.hosts.map((host) => [host.name, this.createHost(host, topology)]));
-    this.systemIdentifier = this.createSites(args, hosts);
-    this.createRouters(args, hosts);
+    const guard = new ReplacementGuard(name, topology);
+    this.systemIdentifier = this.createSites(args, hosts, guard);
+    this.createRouters(args, hosts, guard);
     this.routers = topology.routers.map((router) => ({
       host: router.name,
       endpoints: Object.fromEntries(
@@ -64,7 +66,11 @@ export class HaPostgres extends pulumi.ComponentResource {
     return new DockerHost(host.name, { host, network: topology.network }, { parent: this });
   }
 
-  private createSites(args: HaPostgresArgs, hosts: ReadonlyMap<string, DockerHost>): pulumi.Output<string> {
+  private createSites(
+    args: HaPostgresArgs,
+    hosts: ReadonlyMap<string, DockerHost>,
+    guard: ReplacementGuard,
+  ): pulumi.Output<string> {
     const { topology, config } = args;
     const declared = topology.sites.map((site) => {
       const siteArgs: SiteArgs = {
@@ -73,6 +79,7 @@ export class HaPostgres extends pulumi.ComponentResource {
         dockerHost: hostOf(hosts, site.host),
         config,
         secrets: config.secrets,
+        guard,
       };
       return {
         name: site.name,
@@ -89,14 +96,20 @@ export class HaPostgres extends pulumi.ComponentResource {
     return first.stdout.apply((stdout) => /system identifier (\d+)/.exec(stdout)?.[1] ?? "");
   }
 
-  private createRouters({ topology, config }: HaPostgresArgs, hosts: ReadonlyMap<string, DockerHost>): void {
+  private createRouters(
+    { topology, config }: HaPostgresArgs,
+    hosts: ReadonlyMap<string, DockerHost>,
+    guard: ReplacementGuard,
+  ): void {
     for (const router of topology.routers) {
       const dockerHost = hostOf(hosts, router.host);
-      new Router(
-        `${router.name}-haproxy`,
+      const name = `${router.name}-haproxy`;
+      const { container } = new Router(
+        name,
         { topology, router, dockerHost, haproxy: config.haproxy },
         { parent: this },
       );
+      guard.follow(name, container);
     }
   }
 }

@@ -4,12 +4,13 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { Secrets, StackConfig } from "../../infra/config/schema.ts";
 import type { Site, Topology } from "../../infra/topology/model.ts";
-import { createContainer } from "../docker-host/container.ts";
+import { createContainer, imageName } from "../docker-host/container.ts";
 import type { DockerHost } from "../docker-host/docker-host.ts";
 import type { SecretKind } from "../docker-host/host-file.ts";
 import { createFolder, createSecretFile, HostFile } from "../docker-host/host-file.ts";
 import { renderObjectsSql } from "./render/objects-sql.ts";
 import { renderPgHba } from "./render/pg-hba.ts";
+import type { ReplacementGuard } from "./replacement-guard.ts";
 import { renderPostgresqlConf, RUN_DIRECTORY, SOCKET_DIRECTORY } from "./render/postgresql-conf.ts";
 
 /** uid and gid of `postgres` in the Debian image (docker-library/postgres). */
@@ -21,6 +22,8 @@ export interface PostgresInstanceArgs {
   readonly dockerHost: DockerHost;
   readonly postgres: StackConfig["postgres"];
   readonly secrets: Secrets;
+  /** Decides whether and when an existing container may be replaced. */
+  readonly guard: ReplacementGuard;
 }
 
 /**
@@ -106,9 +109,10 @@ export class PostgresInstance extends pulumi.ComponentResource {
     args: PostgresInstanceArgs,
     dependsOn: pulumi.Resource[],
   ): docker.Container {
-    const { site, dockerHost, postgres } = args;
+    const { site, dockerHost, postgres, guard } = args;
     const { directory } = site.postgres;
-    return createContainer(
+    guard.belongs(site, name, imageName(name));
+    const container = createContainer(
       name,
       {
         dockerHost,
@@ -134,9 +138,12 @@ export class PostgresInstance extends pulumi.ComponentResource {
           timeoutSeconds: 5,
         },
         shmSizeMegabytes: postgres.shmSizeMegabytes,
+        imageHooks: guard.image,
       },
-      { parent: this, provider: dockerHost.provider, dependsOn },
+      { parent: this, provider: dockerHost.provider, dependsOn, hooks: guard.container },
     );
+    guard.follow(name, container, site);
+    return container;
   }
 }
 
@@ -168,7 +175,7 @@ export function createFounding(
 /** Ensures slots everywhere, and roles and databases where the instance is the primary. Runs again when they change. */
 export function createObjects(
   name: string,
-  args: PostgresInstanceArgs,
+  args: Omit<PostgresInstanceArgs, "guard">,
   opts: pulumi.CustomResourceOptions,
 ): remote.Command {
   const { topology, site, dockerHost, postgres, secrets } = args;

@@ -5,6 +5,7 @@ import type { Site as SiteModel, Topology } from "../../infra/topology/model.ts"
 import type { DockerHost } from "../docker-host/docker-host.ts";
 import { HealthEndpoint } from "../pg-health/health-endpoint.ts";
 import { PgBouncer } from "../pgbouncer/pgbouncer.ts";
+import type { ReplacementGuard } from "../postgres/replacement-guard.ts";
 import { createFounding, createObjects, PostgresInstance } from "../postgres/postgres-instance.ts";
 
 export interface SiteArgs {
@@ -13,6 +14,7 @@ export interface SiteArgs {
   readonly dockerHost: DockerHost;
   readonly config: Pick<StackConfig, "postgres" | "pgbouncer">;
   readonly secrets: Secrets;
+  readonly guard: ReplacementGuard;
 }
 
 /** One data centre: a PostgreSQL instance with its pooler and its health endpoint, on one host. */
@@ -23,10 +25,10 @@ export class Site extends pulumi.ComponentResource {
 
   constructor(name: string, args: SiteArgs, opts?: pulumi.ComponentResourceOptions) {
     super("heatwave:site:Site", name, { host: args.site.host.name }, opts);
-    const { topology, site, dockerHost, secrets, config } = args;
+    const { topology, site, dockerHost, secrets, config, guard } = args;
     this.instance = new PostgresInstance(
       `${name}-postgres`,
-      { topology, site, dockerHost, postgres: config.postgres, secrets },
+      { topology, site, dockerHost, postgres: config.postgres, secrets, guard },
       { parent: this },
     );
     this.health = new HealthEndpoint(
@@ -39,6 +41,8 @@ export class Site extends pulumi.ComponentResource {
       { site, dockerHost, pgbouncer: config.pgbouncer, secrets },
       { parent: this },
     );
+    guard.follow(`${name}-pg-health`, this.health.container, site);
+    guard.follow(`${name}-pgbouncer`, this.pooler.container);
     this.registerOutputs({ container: this.instance.container.name });
   }
 

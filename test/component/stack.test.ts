@@ -31,7 +31,8 @@ beforeAll(async () => {
   resources = await record(() => {
     new HaPostgres("heatwave", { topology: buildTopology(config), config });
   });
-});
+  // Loading the SDK and the providers is most of it.
+}, 60_000);
 
 const ofType = (type: string): Recorded[] => resources.filter((resource) => resource.type === type);
 const container = (name: string): Recorded => {

@@ -1,0 +1,33 @@
+import type { Site, Topology } from "../../infra/topology/model.ts";
+
+/** What to run before `up` may replace a site's PostgreSQL container. */
+function commands(topology: Topology, site: Site, stack: string): string {
+  const [target] = topology.sites.filter(({ name }) => name !== site.name);
+  if (target === undefined)
+    return [
+      "There is no other site that could take the writes meanwhile. Stop it by hand when that suits the applications, then run it again:",
+      `  ssh ${site.host.ssh.user}@${site.host.address} docker stop ${site.postgres.container}`,
+      "  pulumi up",
+    ].join("\n");
+  return [
+    "Move the writes to another site first, then run it again:",
+    `  bin/recovery ${stack} promote ${target.name} --stop-primary`,
+    "  pulumi up",
+  ].join("\n");
+}
+
+/** Why `up` stops at the primary's container, and what to do. */
+export function refusalOfPrimary(topology: Topology, site: Site, stack: string): string {
+  return [
+    `${site.name} is the primary now, and \`up\` never replaces the primary's PostgreSQL container (${site.postgres.container} on ${site.host.name}). It was left as it is.`,
+    commands(topology, site, stack),
+  ].join("\n");
+}
+
+/** The same before it happens, as far as the stack file alone can tell. */
+export function refusalForPreview(topology: Topology, site: Site, stack: string): string {
+  return [
+    `${site.name} is the declared primary. \`up\` replaces the standbys' PostgreSQL containers one at a time and then refuses this one (${site.postgres.container}), if ${site.name} is still the primary then.`,
+    commands(topology, site, stack),
+  ].join("\n");
+}
