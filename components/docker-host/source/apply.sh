@@ -30,7 +30,12 @@ file() {
   one_at_a_time
   incoming=$root/$container/conf/incoming/$name
   # The copy may be missing or half written (a killed `up`); stdin holds the same text and heals it.
-  if [ "$(sum "$incoming")" = "$sha256" ]; then cat "$incoming" >"$new"; cat >/dev/null; else cat >"$new"; fi
+  if [ "$(sum "$incoming")" = "$sha256" ]; then
+    keep <"$incoming"
+    cat >/dev/null
+  else
+    keep
+  fi
   [ "$(sum "$new")" = "$sha256" ] || fail "$target: the text that arrived has another sha256 than $sha256; run \`pulumi up\` again"
   chmod 0644 "$new"
   put_in_force
@@ -45,7 +50,7 @@ secret() {
   umask 077
   places secrets "$3"
   one_at_a_time
-  cat >"$new"
+  keep
   [ "$(tail -c ${#end_of_secret} "$new")" = "$end_of_secret" ] || {
     rm -f "$new"
     fail "$target: the secret did not arrive whole; run \`pulumi up\` again"
@@ -53,6 +58,15 @@ secret() {
   truncate -s "-${#end_of_secret}" "$new"
   chown "$owner" "$new"
   put_in_force
+}
+
+# Stdin as the candidate.
+keep() {
+  trouble=$({ cat >"$new"; } 2>&1) || {
+    rm -f "$new"
+    fail "$new cannot be written, the old $name stays in force; fix: make room or mend the file system (df $directory), then run \`pulumi up\` again:
+$trouble"
+  }
 }
 
 places() {

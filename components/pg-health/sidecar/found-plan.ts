@@ -37,7 +37,10 @@ export function planFounding(facts: FoundingFacts): FoundingPlan {
   const ownId = own.data.kind === "cluster" ? own.data.control.systemId : undefined;
   const granted = own.grant.kind === "grant" ? own.grant.grant : undefined;
   if (ownId !== undefined && granted === undefined)
-    return refuse(`this site has data of system ${ownId} without a grant: it was not founded here`);
+    return refuse(
+      `${site} has data of system ${ownId} without a grant: heatwave did not found it, so it was left untouched. ` +
+        `If nobody needs it, move that volume away (its name is \`volume\` of ${site} in the stack file); then run \`pulumi up\` again`,
+    );
   if (ownId !== undefined && granted !== undefined && ownId !== granted.systemId)
     return refuse(`the data is of system ${ownId}, but this site's grant is for system ${granted.systemId}`);
 
@@ -69,6 +72,13 @@ export function planFounding(facts: FoundingFacts): FoundingPlan {
 
   const known = [...new Set([...answering.flatMap(identifiersOf), ...(granted ? [granted.systemId] : [])])];
   if (known.length > 1) return refuse(`the sites belong to different systems: ${known.join(", ")}`);
+  const ungranted = answering.find(
+    (peer) => peer.systemId !== null && peer.grant === null && peer.role !== "standby",
+  );
+  if (ungranted !== undefined)
+    return refuse(
+      `${ungranted.site} has data of system ${ungranted.systemId ?? ""} without a grant; look there first`,
+    );
   const systemId = known[0];
   if (systemId !== undefined) return join(systemId, answering);
 

@@ -118,6 +118,11 @@ const TABLE: readonly (readonly [string, FoundingFacts, object])[] = [
     refused("without a grant"),
   ],
   [
+    "a peer's data without a grant is refused at once, where it would be waited for",
+    facts("dal-01", [peer("chi-02", { systemId: "9", role: "held" }), peer("ams-03")]),
+    refused("chi-02 has data of system 9 without a grant"),
+  ],
+  [
     "data of another system than the grant's is refused",
     facts("dal-01", [], { own: { ...EMPTY, data: cluster({ systemId: "9" }), grant: grant() } }),
     refused(`system 9, but this site's grant is for system ${SYSTEM}`),
