@@ -38,10 +38,6 @@ export interface EngineOptions {
   /** Provider calls at once. @default 4 × CPUs */
   readonly parallel?: number;
   readonly onEvent?: Listener;
-  /** URNs, or globs of them (`*` stops at a colon, `**` does not), of resources that stay as they are. */
-  readonly exclude?: readonly string[];
-  /** Leaves what depends on the excluded ones as it is, too. @default false */
-  readonly excludeDependents?: boolean;
   /** Starts no further steps and lets running ones finish. */
   readonly stop?: AbortSignal;
   /** Tells running provider calls to end as well. */
@@ -107,8 +103,6 @@ async function runLocked(
       stack: options.stack,
       project: project.name,
       programDirectory: project.programDirectory,
-      exclude: options.exclude ?? [],
-      excludeDependents: options.excludeDependents ?? false,
     },
     journal,
     registry,

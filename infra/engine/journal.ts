@@ -111,17 +111,6 @@ export class Journal {
     return [...this.#old.values()];
   }
 
-  /** Changes or (undefined) takes out several old resources in one write, so that none is left without what it needs. */
-  async rewrite(changes: ReadonlyMap<Resource, Resource | undefined>): Promise<void> {
-    for (const [old, changed] of changes) {
-      const key = this.#keyOf(old);
-      if (key === undefined) continue;
-      if (changed === undefined) this.#old.delete(key);
-      else this.#old.set(key, changed);
-    }
-    await this.flush();
-  }
-
   /** Takes a deleted resource out. */
   async remove(resource: Resource, operation?: PendingOperation): Promise<void> {
     this.#forget(resource);

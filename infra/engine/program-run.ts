@@ -1,4 +1,3 @@
-import { knownOutputs } from "./component-outputs.ts";
 import { deleteAll } from "./deletes.ts";
 import { Monitor } from "./monitor.ts";
 import { startProgram } from "./program.ts";
@@ -54,10 +53,7 @@ export async function runProgram(run: Run, session: Session, options: ProgramRun
     await monitor.drain();
     // The program waits meanwhile: deletions may have to call its hooks.
     if (monitor.shutdownSignalled && !run.stopped) {
-      // What an excluded resource needs stays, also what this run has registered.
-      const excluded = run.excludes.keptFrom(run.journal.resources());
-      const condemned = run.journal.remaining().filter((resource) => !excluded.has(resource));
-      deletions = deleteAll(run, condemned);
+      deletions = deleteAll(run, run.journal.remaining());
       await deletions;
     }
     monitor.release();
@@ -87,8 +83,7 @@ async function setStackOutputs(run: Run, monitor: Monitor): Promise<void> {
   const outputs = monitor.stackOutputs;
   if (outputs === undefined || run.journal.get(monitor.rootUrn) === undefined) return;
   await run.journal.setOutputs(monitor.rootUrn, (resource) => {
-    const known = run.options.preview ? outputs : knownOutputs(outputs, resource.outputs);
-    const next = run.failed ? { ...resource.outputs, ...known } : known;
+    const next = run.failed ? { ...resource.outputs, ...outputs } : outputs;
     return equal(resource.outputs, next, true) ? resource : { ...resource, outputs: next };
   });
 }

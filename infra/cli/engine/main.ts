@@ -25,9 +25,6 @@ export interface CommonOptions {
   readonly yes?: boolean;
   readonly showSecrets?: boolean;
   readonly expectNoChanges?: boolean;
-  readonly exclude?: readonly string[];
-  readonly excludeSite?: readonly string[];
-  readonly excludeDependents?: boolean;
 }
 
 export const USAGE_ERROR = 2;
@@ -82,8 +79,6 @@ async function execute(command: Command, options: CommonOptions): Promise<Result
       stop,
       cancel: cancelSignal,
       onEvent: (event) => view.add(event),
-      exclude: [...(options.exclude ?? []), ...(options.excludeSite ?? []).flatMap(globsOfSite)],
-      excludeDependents: options.excludeDependents ?? false,
       ...(options.parallel === undefined ? {} : { parallel: options.parallel }),
     });
     view.end(result);
@@ -91,11 +86,6 @@ async function execute(command: Command, options: CommonOptions): Promise<Result
   } finally {
     release();
   }
-}
-
-/** Everything of a site, router or host is named after it: itself, or with a dash and more. */
-export function globsOfSite(name: string): readonly string[] {
-  return [`**::${name}`, `**::${name}-*`];
 }
 
 /** The first Ctrl-C lets running steps finish, the second tells them to end as well. */

@@ -1,0 +1,34 @@
+import { CommanderError } from "@commander-js/extra-typings";
+import { exitCodes } from "./recovery/exit-codes.ts";
+import { recoveryProgram } from "./recovery/program.ts";
+import { reported } from "./recovery/report.ts";
+import { topologyVerb } from "./recovery/topology.ts";
+import { historyVerb, promoteVerb, resumeVerb, startVerb, stopVerb } from "./recovery/verbs.ts";
+
+/** `bin/recovery ENV VERB`: the stack comes first, so that a line reads as what it acts on. */
+const [first, ...rest] = process.argv.slice(2);
+const named = first !== undefined && !first.startsWith("-");
+
+let exitCode: number = exitCodes.done;
+const run = async (task: () => Promise<number>): Promise<void> => {
+  exitCode = await reported(task);
+};
+const program = recoveryProgram(named ? first : "ENV", {
+  topology: (stack, options) => run(() => topologyVerb(stack, options)),
+  promote: (stack, site, options) => run(() => promoteVerb(stack, site, options)),
+  start: (stack, site, options) => run(() => startVerb(stack, site, options)),
+  stop: (stack, site, options) => run(() => stopVerb(stack, site, options)),
+  resume: (stack) => run(() => resumeVerb(stack)),
+  history: (stack, options) => run(() => historyVerb(stack, options)),
+});
+
+// A reader that has seen enough (`| head`), or a terminal that is gone, must not end a runbook halfway.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+
+try {
+  await program.parseAsync(named ? rest : ["--help"], { from: "user" });
+  process.exitCode = exitCode;
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exitCode = error.exitCode === 0 && first !== undefined ? exitCodes.done : exitCodes.usage;
+}

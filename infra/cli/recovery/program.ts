@@ -1,0 +1,87 @@
+import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
+import type { TopologyOptions } from "./topology.ts";
+
+/** What each verb does, apart from how it is written. */
+export interface Verbs {
+  topology(stack: string, options: TopologyOptions): Promise<void>;
+  promote(stack: string, site: string, options: PromoteOptions): Promise<void>;
+  start(stack: string, site: string, options: StartOptions): Promise<void>;
+  stop(stack: string, site: string, options: YesOption): Promise<void>;
+  resume(stack: string): Promise<void>;
+  history(stack: string, options: { readonly json?: true | undefined }): Promise<void>;
+}
+
+export interface YesOption {
+  readonly yes?: true | undefined;
+}
+export interface PromoteOptions extends YesOption {
+  readonly stopPrimary?: true | undefined;
+}
+export interface StartOptions extends YesOption {
+  readonly peerGone?: true | undefined;
+  readonly acceptLoss?: true | undefined;
+}
+
+const YES = ["-y, --yes", "answer yes to the question (also RECOVERY_YES=1)"] as const;
+
+const EXIT_CODES = `
+Exit codes: 0 done, 2 wrong usage, 3 refused (nothing was begun), 4 aborted (all is as it was),
+5 needs attention (topology names the next command), 1 a mistake of ours
+
+In a rehearsal: bin/rehearse exec bin/recovery production topology`;
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0.5 && value <= 3600)) throw new InvalidArgumentError("Expected seconds, 0.5 to 3600.");
+  return value;
+}
+
+/** The command line of one stack. */
+export function recoveryProgram(stack: string, verbs: Verbs): Command {
+  const program = new Command(`bin/recovery ${stack}`)
+    .description(
+      "Look at a stack and act on it over SSH: who takes writes, what is wrong, what to do next.\n" +
+        "ENV is the stack's name (Pulumi.<ENV>.yaml). Keys come from the SSH agent alone; no secret is read.",
+    )
+    .showHelpAfterError("(bin/recovery ENV --help shows all verbs)")
+    .addHelpText("after", EXIT_CODES)
+    .exitOverride();
+
+  program
+    .command("topology")
+    .description("sites, routers, locks, a verdict, and the next safe command; changes nothing")
+    .option("--json", "one object, as docs/recovery.md describes it")
+    .option("--watch [seconds]", "look again and again (default: every 2 s) until Ctrl-C", seconds)
+    .action(({ json, watch }) => verbs.topology(stack, { json, watch }));
+  program
+    .command("promote")
+    .description("promote a standby that provably has everything; the old primary becomes a standby")
+    .argument("<site>", "the standby")
+    .option("--stop-primary", "stop the running primary first; without it a running primary is a refusal")
+    .option(...YES)
+    .action((site, options) => verbs.promote(stack, site, options));
+  program
+    .command("start")
+    .description("start PostgreSQL at a site, through the start rules")
+    .argument("<site>")
+    .option("--peer-gone", "free a primary that is held back, and exclude every silent site for good")
+    .option("--accept-loss", "with --peer-gone: accept what it says may be lost")
+    .option(...YES)
+    .action((site, options) => verbs.start(stack, site, options));
+  program
+    .command("stop")
+    .description("stop PostgreSQL at a site until it is started by command; its container goes on")
+    .argument("<site>")
+    .option(...YES)
+    .action((site, options) => verbs.stop(stack, site, options));
+  program
+    .command("resume")
+    .description("finish or take back what a dead controller left")
+    .action(() => verbs.resume(stack));
+  program
+    .command("history")
+    .description("runs, by the hosts' ledgers and this machine's copy")
+    .option("--json", "one list, newest first")
+    .action(({ json }) => verbs.history(stack, { json }));
+  return program;
+}

@@ -1,0 +1,254 @@
+import { createInterface } from "node:readline/promises";
+import { ControlSilent } from "../../hosts/control-socket.ts";
+import { lastSeen, localLedger } from "../../runbooks/execute/ledger.ts";
+import { runResume, runRunbook } from "../../runbooks/execute/runbook.ts";
+import type { RunbookEnd, RunbookIo } from "../../runbooks/execute/runbook.ts";
+import { judge } from "../../runbooks/judge.ts";
+import type { Observation } from "../../runbooks/observe/observation.ts";
+import { hostOf, observe } from "../../runbooks/observe/observe.ts";
+import type { Stack } from "../../runbooks/observe/observe.ts";
+import { mergeLedgers } from "../../runbooks/observe/operations.ts";
+import { planPromote } from "../../runbooks/plan/promote.ts";
+import { goneSites, planStartPeerGone } from "../../runbooks/plan/start.ts";
+import type { Plan } from "../../runbooks/plan/step.ts";
+import { RunbookError } from "../../runbooks/runbook-error.ts";
+import { bytesText, durationText } from "../../runbooks/words.ts";
+import { paintFor } from "../engine/paint.ts";
+import { closeStack, openStack, STATE, whoami } from "./context.ts";
+import { exitCodes } from "./exit-codes.ts";
+import { checkLines, endLines, historyLines, planLines, stepLine } from "./runbook-text.ts";
+
+const paint = paintFor(process.stderr, process.env);
+/** What is said on the way goes to stderr, so that stdout is for programs. */
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+export interface ConfirmOptions {
+  readonly yes?: true | undefined;
+}
+
+async function withStack<T>(name: string, work: (stack: Stack) => Promise<T>): Promise<T> {
+  const stack = openStack(name);
+  try {
+    return await work(stack);
+  } finally {
+    await closeStack(stack);
+  }
+}
+
+/**
+ * Ctrl-C lets the running step end; then it goes back, or on where there is no way back. A terminal that goes away
+ * stops nothing: half a promotion is worse than a whole one.
+ */
+function operatorSignals(): { readonly stopped: () => boolean; readonly release: () => void } {
+  let asked = 0;
+  const stop = (): void => {
+    asked += 1;
+    if (asked === 1)
+      say(
+        "Stopping after this step, unless there is no way back any more. Once more leaves at once: then resume.",
+      );
+    else process.exit(exitCodes.attention);
+  };
+  const ignore = (): void => undefined;
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  process.on("SIGHUP", ignore);
+  return {
+    stopped: () => asked > 0,
+    release: () => {
+      process.off("SIGINT", stop);
+      process.off("SIGTERM", stop);
+      process.off("SIGHUP", ignore);
+    },
+  };
+}
+
+async function runbook(
+  stack: Stack,
+  run: (io: Omit<RunbookIo, "confirm">) => Promise<RunbookEnd | undefined>,
+  codes: Readonly<Record<"aborted" | "attention", number>> = exitCodes,
+): Promise<number> {
+  const signals = operatorSignals();
+  try {
+    const end = await run({
+      stack,
+      who: whoami(),
+      stateDirectory: STATE,
+      stopped: signals.stopped,
+      onChecks: (checks) => checkLines(checks, paint).forEach(say),
+      onStep: (event) => {
+        const line = stepLine(event, paint);
+        if (line !== undefined) say(line);
+      },
+    });
+    if (end === undefined) {
+      say("Nothing to resume: no lock is left and every run in the ledger has an end.");
+      return exitCodes.done;
+    }
+    // Looked at once more, now that the locks are given back.
+    endLines(end, judge(await observe(stack)), paint).forEach(say);
+    if (end.outcome.result === "done")
+      return end.outcome.warnings.length > 0 ? exitCodes.attention : exitCodes.done;
+    return codes[end.outcome.result];
+  } finally {
+    signals.release();
+  }
+}
+
+/** Yes by option, by environment, or at the terminal. @throws {RunbookError} refused */
+async function confirmed(question: string, yes: boolean): Promise<void> {
+  if (yes || process.env["RECOVERY_YES"] === "1") return;
+  if (!process.stdin.isTTY || !process.stderr.isTTY)
+    throw new RunbookError(
+      "refused",
+      "there is no terminal to ask at",
+      "answer beforehand: -y or RECOVERY_YES=1",
+    );
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = (await terminal.question(`${question} Only "yes" does it: `)).trim();
+    if (answer !== "yes") throw new RunbookError("refused", "not confirmed");
+  } finally {
+    terminal.close();
+  }
+}
+
+export function promoteVerb(
+  name: string,
+  to: string,
+  options: ConfirmOptions & { readonly stopPrimary?: true | undefined },
+): Promise<number> {
+  return withStack(name, (stack) =>
+    runbook(stack, (io) =>
+      runRunbook(
+        {
+          ...io,
+          confirm: async (plan) => {
+            planLines(plan, paint).forEach(say);
+            await confirmed(`Promote ${to}?`, options.yes === true);
+            return undefined;
+          },
+        },
+        (seen) => planPromote(seen, { to, stopPrimary: options.stopPrimary === true }),
+      ),
+    ),
+  );
+}
+
+export function startVerb(
+  name: string,
+  site: string,
+  options: ConfirmOptions & { readonly peerGone?: true | undefined; readonly acceptLoss?: true | undefined },
+): Promise<number> {
+  if (options.peerGone !== true) return order(name, site, "start");
+  return withStack(name, (stack) =>
+    runbook(stack, (io) =>
+      runRunbook(
+        { ...io, confirm: (plan, seen) => acceptLoss(stack.name, site, plan, seen, options) },
+        (seen) => planStartPeerGone(seen, site),
+      ),
+    ),
+  );
+}
+
+/** Says what may be lost, and has it accepted; the words go into the ledger. */
+async function acceptLoss(
+  stack: string,
+  name: string,
+  plan: Plan,
+  seen: Observation,
+  options: { readonly yes?: true | undefined; readonly acceptLoss?: true | undefined },
+): Promise<string> {
+  planLines(plan, paint).forEach(say);
+  const site = seen.sites.find((one) => one.name === name);
+  const gone = site === undefined ? [] : goneSites(seen, site);
+  const last = await lastSeen(stack, STATE);
+  const age = (iso: string): string =>
+    durationText(Math.max(0, (Date.parse(seen.at) - Date.parse(iso)) / 1000));
+  const lags = gone.map((peer) => {
+    const lag = last?.lags[peer];
+    if (last === undefined || lag === undefined) return `this machine never saw the lag of ${peer}`;
+    const text = `${lag.bytes === null ? "unknown bytes" : bytesText(lag.bytes)}, ${lag.seconds === null ? "unknown seconds" : durationText(lag.seconds)}`;
+    return `${peer} was last seen ${age(last.at)} ago, ${text} behind ${last.primary}`;
+  });
+  const position = site?.lsn.replayed ?? site?.lsn.checkpoint ?? "unknown";
+  const commit =
+    site?.lastTransaction == null
+      ? `the last sign in its data (a checkpoint, a start or a stop) is ${site?.controlChanged == null ? "not known" : `of ${age(site.controlChanged)} ago`}`
+      : `its last transaction was ${age(site.lastTransaction)} ago`;
+  const words =
+    `${name} goes on from ${position}; ${commit}. What ${gone.join(", ")} committed alone after that is given up, ` +
+    `and ${gone.join(", ")} never takes writes again until it is rejoined or rebuilt (${lags.join("; ")}).`;
+  say(`${paint.yellow("!")} ${words}`);
+  await confirmed("Accept that?", options.acceptLoss === true || options.yes === true);
+  return words;
+}
+
+/** An order to one site, through its start rules. */
+export function order(name: string, siteName: string, verb: "start" | "stop"): Promise<number> {
+  return withStack(name, async (stack) => {
+    const site = stack.topology.sites.find((one) => one.name === siteName);
+    if (site === undefined)
+      throw new RunbookError(
+        "usage",
+        `${siteName} is no site of the stack: ${stack.topology.sites.map((one) => one.name).join(", ")}`,
+      );
+    const seen = await observe(stack);
+    const busy = seen.hosts.flatMap((host) => host.lock ?? [])[0];
+    if (busy !== undefined)
+      throw new RunbookError(
+        "refused",
+        `${busy.host} is locked by ${busy.verb} (${busy.who}, since ${busy.since})`,
+        `bin/recovery ${name} ${busy.alive ? "topology --watch" : "resume"}`,
+      );
+    try {
+      const end = await hostOf(stack, site.host.name).control(site.pgHealth.container, {
+        route: "POST /order",
+        body: { verb, mode: "fast" },
+        limitMs: 130_000,
+        onLine: say,
+      });
+      if (!end.ok)
+        throw new RunbookError(
+          end.kind === "refused" ? "refused" : "attention",
+          `${siteName}: ${end.message}`,
+          `bin/recovery ${name} topology`,
+        );
+      say(`${paint.green("✓")} ${siteName}: ${end.message}`);
+      return exitCodes.done;
+    } catch (error) {
+      if (error instanceof ControlSilent)
+        throw new RunbookError("attention", `${siteName}: ${error.message}`, `bin/recovery ${name} topology`);
+      throw error;
+    }
+  });
+}
+
+/** A stop of the primary takes the writes away, so it asks. */
+export async function stopVerb(name: string, site: string, options: ConfirmOptions): Promise<number> {
+  await confirmed(`Stop PostgreSQL at ${site}, until it is started by command?`, options.yes === true);
+  return order(name, site, "stop");
+}
+
+export function resumeVerb(name: string): Promise<number> {
+  return withStack(name, (stack) =>
+    // What was interrupted is taken back: that is what was asked for.
+    runbook(stack, runResume, { ...exitCodes, aborted: exitCodes.done }),
+  );
+}
+
+/** The hosts' ledgers and this machine's copy, in one. */
+export function historyVerb(name: string, options: { readonly json?: true | undefined }): Promise<number> {
+  return withStack(name, async (stack) => {
+    const { ledger, hosts } = await observe(stack);
+    const entries = mergeLedgers([ledger, await localLedger(name, STATE)]);
+    for (const host of hosts.filter((one) => one.unreachable !== null))
+      say(`${paint.yellow("!")} ${host.name} was not asked: ${host.unreachable ?? ""}`);
+    const out =
+      options.json === true
+        ? [JSON.stringify(entries)]
+        : historyLines(entries, paintFor(process.stdout, process.env));
+    process.stdout.write(`${out.join("\n")}\n`);
+    return exitCodes.done;
+  });
+}

@@ -1,0 +1,212 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { ControlEnd } from "../../hosts/control-socket.ts";
+import type { Site } from "../../topology/model.ts";
+import type { GrantView, SiteView } from "../observe/observation.ts";
+import type { Stack } from "../observe/observe.ts";
+import { hostOf } from "../observe/observe.ts";
+import { listenerViews } from "../observe/router-state.ts";
+import { lsnBytes, siteView } from "../observe/site-state.ts";
+import type { SiteDocument } from "../observe/site-state.ts";
+import type { Action } from "../plan/step.ts";
+
+/** An action that was refused: nothing of it happened. */
+export class ActionRefused extends Error {
+  override readonly name = "ActionRefused";
+}
+
+/** What a run learns on its way, for the ledger. */
+export interface Learned {
+  shutdown: string | null;
+  replayed: string | null;
+  timeline: number | null;
+}
+
+/** Milliseconds between two looks at something on another machine that tells nobody when it changes. */
+const LOOK_MS = 100;
+const ASK_MS = 5000;
+
+/** Carries actions out on a stack. */
+export class Actions {
+  readonly #stack: Stack;
+  readonly learned: Learned = { shutdown: null, replayed: null, timeline: null };
+
+  constructor(stack: Stack) {
+    this.#stack = stack;
+  }
+
+  /**
+   * @param seconds limit
+   * @throws {ActionRefused} when nothing was done; any other error leaves that open
+   */
+  async act(action: Action, seconds: number): Promise<void> {
+    const until = performance.now() + seconds * 1000;
+    switch (action.do) {
+      case "order":
+        return this.#order(action.site, action.verb, seconds);
+      case "grant":
+        return this.#grant(action, until);
+      case "prove":
+        return this.#prove(action.from, action.to, until);
+      case "await-primary":
+        return this.#look(until, `${action.site} does not answer primary`, async () => {
+          const word = await this.#word(action.site);
+          return word === "primary" ? undefined : `it says ${word}`;
+        });
+      case "await-streaming":
+        return this.#look(until, `${action.standby} does not stream`, async () => {
+          const primary = await this.view(action.primary);
+          return primary.streamingTo.includes(action.standby)
+            ? undefined
+            : `${action.primary} streams to ${primary.streamingTo.join(", ") || "nobody"}`;
+        });
+      case "await-routers":
+        return this.#look(until, `not every router sends writes to ${action.site}`, () =>
+          this.#routerObjection(action.site),
+        );
+    }
+  }
+
+  /** A site by its control socket, now. */
+  async view(name: string): Promise<SiteView> {
+    const site = this.#site(name);
+    const end = await this.#ask(site, "GET /facts", undefined, ASK_MS);
+    return siteView({
+      site: name,
+      host: site.host.name,
+      source: "control",
+      silent: null,
+      document: end.value as SiteDocument,
+      word: null,
+      database: null,
+    });
+  }
+
+  #site(name: string): Site {
+    const site = this.#stack.topology.sites.find((one) => one.name === name);
+    if (site === undefined) throw new Error(`no site ${name}`);
+    return site;
+  }
+
+  #ask(
+    site: Site,
+    route: "GET /facts" | "POST /order" | "POST /grant",
+    body: unknown,
+    limitMs: number,
+  ): Promise<ControlEnd> {
+    return hostOf(this.#stack, site.host.name).control(site.pgHealth.container, { route, body, limitMs });
+  }
+
+  async #order(name: string, verb: "start" | "stop" | "promote", seconds: number): Promise<void> {
+    const end = await this.#ask(this.#site(name), "POST /order", { verb, mode: "fast" }, seconds * 1000);
+    if (end.ok) {
+      const timeline = (end.value as { readonly timeline?: unknown } | undefined)?.timeline;
+      if (verb === "promote" && typeof timeline === "number") this.learned.timeline = timeline;
+      return;
+    }
+    if (end.kind === "refused") throw new ActionRefused(end.message);
+    throw new Error(end.message);
+  }
+
+  async #grant(action: Extract<Action, { do: "grant" }>, until: number): Promise<void> {
+    const grant: GrantView =
+      action.timeline === "promoted"
+        ? { ...action.grant, timeline: await this.#promotedTimeline(action.site, until) }
+        : action.grant;
+    const site = this.#site(action.site);
+    const end = await this.#ask(site, "POST /grant", { expect: action.expect, grant }, ASK_MS);
+    if (end.ok) return;
+    // Done before, by a controller that died before it heard so?
+    const { grant: present } = await this.view(action.site);
+    const there =
+      present !== null &&
+      present.epoch === grant.epoch &&
+      present.state === grant.state &&
+      present.timeline === grant.timeline;
+    if (!there) throw new ActionRefused(end.message);
+  }
+
+  async #promotedTimeline(name: string, until: number): Promise<number> {
+    if (this.learned.timeline !== null) return this.learned.timeline;
+    await this.#look(until, `${name}'s timeline is not known`, async () => {
+      const site = await this.view(name);
+      if (site.role !== "primary") return `it is ${site.role}`;
+      this.learned.timeline = site.timeline;
+      return site.timeline === null ? "PostgreSQL does not say" : undefined;
+    });
+    return this.#promotedTimeline(name, until);
+  }
+
+  async #prove(from: string, to: string, until: number): Promise<void> {
+    await this.#look(until, `${to} has not replayed all of ${from}`, async () => {
+      const [old, next] = await Promise.all([this.view(from), this.view(to)]);
+      const shutdown = old.lsn.checkpoint;
+      const { replayed } = next.lsn;
+      if (old.running === true || old.controlState !== "shut down" || shutdown === null)
+        return `${from} is not shut down: ${old.controlState ?? "unknown"}`;
+      if (old.systemId !== next.systemId) return `${from} and ${to} are not of the same cluster`;
+      this.learned.shutdown = shutdown;
+      this.learned.replayed = replayed;
+      if (replayed === null) return `${to} does not say what it replayed`;
+      // A checkpoint's position is the start of its record; who replayed past it has all of it.
+      return lsnBytes(replayed) > lsnBytes(shutdown)
+        ? undefined
+        : `shutdown checkpoint ${shutdown}, replayed ${replayed}`;
+    });
+  }
+
+  async #word(name: string): Promise<string> {
+    const site = this.#site(name);
+    try {
+      const url = `http://${site.host.address}:${site.pgHealth.port}/`;
+      return (await (await fetch(url, { signal: AbortSignal.timeout(ASK_MS) })).text()).trim();
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
+  async #routerObjection(site: string): Promise<string | undefined> {
+    const { topology, config } = this.#stack;
+    const wrong = await Promise.all(
+      topology.routers.map(async (router): Promise<string | undefined> => {
+        const host = hostOf(this.#stack, router.host.name);
+        try {
+          await host.connect();
+        } catch {
+          // A router that cannot be reached holds nobody up; topology names it.
+          return undefined;
+        }
+        const [stat, state] = await Promise.all([
+          host.haproxy(router.container, "show stat", ASK_MS),
+          host.haproxy(router.container, "show servers state", ASK_MS),
+        ]);
+        const up = listenerViews(topology, router, config.haproxy.maxconn, stat, state)
+          .filter((listener) => listener.route === "write")
+          .map((listener) =>
+            listener.servers
+              .filter((server) => server.status.startsWith("UP"))
+              .map((server) => server.site)
+              .join(", "),
+          );
+        return up.every((sites) => sites === site)
+          ? undefined
+          : `${router.name} has ${up.join("; ") || "none"} up`;
+      }),
+    );
+    return wrong.find((one) => one !== undefined);
+  }
+
+  /** Looks until `objection` is none. @throws Error with `problem` and the last objection */
+  async #look(until: number, problem: string, objection: () => Promise<string | undefined>): Promise<void> {
+    for (;;) {
+      let why: string | undefined;
+      try {
+        why = await objection();
+      } catch (error) {
+        why = (error as Error).message;
+      }
+      if (why === undefined) return;
+      if (performance.now() > until) throw new Error(`${problem}: ${why}`);
+      await pause(LOOK_MS);
+    }
+  }
+}

@@ -1,0 +1,234 @@
+import { randomBytes } from "node:crypto";
+import { judge } from "../judge.ts";
+import type { LedgerEntry, Observation } from "../observe/observation.ts";
+import { hostOf, observe } from "../observe/observe.ts";
+import type { Stack } from "../observe/observe.ts";
+import { planResume } from "../plan/resume.ts";
+import type { Check, Plan, Planned, Step } from "../plan/step.ts";
+import { objections } from "../plan/step.ts";
+import { RunbookError } from "../runbook-error.ts";
+import { Actions } from "./actions.ts";
+import { Ledger } from "./ledger.ts";
+import { takeLocks } from "./locks.ts";
+import type { Locks } from "./locks.ts";
+import { runSteps } from "./run-steps.ts";
+import type { Outcome, StepEvent } from "./run-steps.ts";
+
+/** One run of a runbook: look, check, ask, lock, look again, note, do, note, unlock. */
+
+export interface RunbookIo {
+  readonly stack: Stack;
+  /** user@machine and process id. */
+  readonly who: string;
+  /** `.heatwave` of the checkout: the ledger's copy lies there. */
+  readonly stateDirectory: string;
+  /** True when the operator wants out. */
+  readonly stopped: () => boolean;
+  readonly onChecks: (checks: readonly Check[]) => void;
+  readonly onStep: (event: StepEvent) => void;
+  /** Shows what a plan will do and cost; gives what was accepted in words, undefined where nothing is. @throws {RunbookError} refused */
+  readonly confirm: (plan: Plan, seen: Observation) => Promise<string | undefined>;
+}
+
+export interface RunbookEnd {
+  readonly entry: LedgerEntry;
+  readonly outcome: Outcome;
+  /** What could not be written or given back, in words. */
+  readonly loose: readonly string[];
+}
+
+/**
+ * Runs what `plan` makes of the stack as it is.
+ * @throws {RunbookError} refused, before anything was begun
+ */
+export async function runRunbook(io: RunbookIo, plan: (seen: Observation) => Planned): Promise<RunbookEnd> {
+  const { stack } = io;
+  const first = await observe(stack);
+  demandNoRun(first, stack.name);
+  const agreed = demand(plan(first), io);
+  const accepted = await io.confirm(agreed, first);
+  const id = runId();
+  const locks = await takeLocks({
+    lock: { stack: stack.name, verb: agreed.verb, id, who: io.who, since: now(), token: id },
+    hosts: reachable(stack, first),
+  });
+  let kept = false;
+  try {
+    // What was true before the lock may not be true any more.
+    const seen = await observe(stack);
+    const again = plan(seen);
+    if (!again.ok) throw new RunbookError("refused", objections(again.checks).join("; "), again.next);
+    const entry = beginning(again.plan, id, io.who, accepted);
+    const ledger = new Ledger(stack.name, locks.hosts, io.stateDirectory);
+    const unwritten = await ledger.append(entry);
+    if (unwritten.length === locks.hosts.length + 1)
+      throw new RunbookError("refused", `the ledger cannot be written anywhere: ${unwritten.join("; ")}`);
+    const end = await carryOut(io, { kind: "finish", steps: again.plan.steps }, entry, ledger);
+    kept = end.outcome.result === "attention";
+    return { ...end, loose: [...unwritten, ...end.loose, ...(kept ? [] : await locks.release())] };
+  } finally {
+    if (!kept) await locks.release();
+  }
+}
+
+/**
+ * Ends what a dead controller left.
+ * @returns undefined when there is nothing to resume
+ * @throws {RunbookError} refused, when its controller lives or it cannot be decided from here
+ */
+export async function runResume(io: Omit<RunbookIo, "confirm">): Promise<RunbookEnd | undefined> {
+  const { stack } = io;
+  const seen = await observe(stack);
+  const locks = seen.hosts.flatMap((host) => host.lock ?? []);
+  const living = locks.find((lock) => lock.alive);
+  if (living !== undefined)
+    throw new RunbookError(
+      "refused",
+      `${living.verb} is running (${living.who}, since ${living.since})`,
+      `bin/recovery ${stack.name} topology --watch`,
+    );
+  const dead = locks[0];
+  const open = seen.ledger.find((entry) => entry.id === dead?.id) ?? seen.unfinished[0];
+  if (dead === undefined && open === undefined) return undefined;
+  const id = runId();
+  const taken = await takeLocks({
+    lock: {
+      stack: stack.name,
+      verb: "resume",
+      id: dead?.id ?? open?.id ?? id,
+      who: io.who,
+      since: now(),
+      token: id,
+    },
+    hosts: reachable(stack, seen),
+    ...(dead === undefined ? {} : { takeOver: dead.token }),
+  });
+  let kept = false;
+  try {
+    const end = await resumeUnderLock(io, taken, open);
+    kept = end?.outcome.result === "attention";
+    return end;
+  } catch (error) {
+    // Nothing was decided: the lock stays as the sign that something is open.
+    kept = true;
+    throw error;
+  } finally {
+    if (!kept) await taken.release();
+  }
+}
+
+async function resumeUnderLock(
+  io: Omit<RunbookIo, "confirm">,
+  locks: Locks,
+  open: LedgerEntry | undefined,
+): Promise<RunbookEnd | undefined> {
+  // Locked, and never written down: nothing was begun. Ended, and not unlocked: nothing is left.
+  if (open === undefined || open.ended !== null) return undefined;
+  const seen = await observe(io.stack);
+  const resumption = planResume(seen, open);
+  if (resumption.kind === "stuck") throw new RunbookError("attention", resumption.why, resumption.next);
+  io.onChecks([
+    {
+      title: `${resumption.why}: ${resumption.kind === "finish" ? "what is left is done" : "it is taken back"}`,
+      objection: undefined,
+    },
+  ]);
+  const ledger = new Ledger(io.stack.name, locks.hosts, io.stateDirectory);
+  return carryOut(io, resumption, open, ledger);
+}
+
+async function carryOut(
+  io: Omit<RunbookIo, "confirm">,
+  { kind, steps }: { readonly kind: "finish" | "undo"; readonly steps: readonly Step[] },
+  entry: LedgerEntry,
+  ledger: Ledger,
+): Promise<RunbookEnd> {
+  const actions = new Actions(io.stack);
+  const walked = await runSteps(steps, {
+    act: (action, seconds) => actions.act(action, seconds),
+    happened: (step) => happened(actions, step),
+    report: io.onStep,
+    stopped: io.stopped,
+  });
+  const outcome: Outcome =
+    kind === "undo" && walked.result === "done"
+      ? { result: "aborted", why: "it was taken back", phases: walked.phases }
+      : walked;
+  const ended: LedgerEntry = {
+    ...entry,
+    // Halfway: the run stays open, so that resume finds it.
+    ended: outcome.result === "attention" ? null : now(),
+    result: outcome.result,
+    timelines: entry.timelines && { ...entry.timelines, after: actions.learned.timeline },
+    lsns: {
+      shutdown: actions.learned.shutdown ?? entry.lsns?.shutdown ?? null,
+      replayed: actions.learned.replayed ?? entry.lsns?.replayed ?? null,
+    },
+    phases: { ...entry.phases, ...outcome.phases },
+    ...(outcome.result === "done" ? {} : { message: outcome.why }),
+  };
+  const loose = await ledger.append(ended);
+  return { entry: ended, outcome, loose };
+}
+
+/** Whether a promotion happened, when its answer did not come. */
+async function happened(actions: Actions, step: Step): Promise<boolean | undefined> {
+  const { action } = step;
+  if (action.do === "grant") {
+    try {
+      const { grant } = await actions.view(action.site);
+      return grant?.epoch === action.grant.epoch && grant.state === action.grant.state;
+    } catch {
+      return undefined;
+    }
+  }
+  if (action.do !== "order" || action.verb !== "promote") return undefined;
+  try {
+    const site = await actions.view(action.site);
+    // In recovery still: the order may yet be carried out, and only a grant that is taken away stops that.
+    return site.role === "primary" ? true : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function demandNoRun(seen: Observation, stack: string): void {
+  const [open] = judge(seen).filter(({ code }) => code === "interrupted" || code === "running");
+  if (open !== undefined)
+    throw new RunbookError("refused", open.text, open.next || `bin/recovery ${stack} topology`);
+}
+
+function demand(planned: Planned, io: RunbookIo): Plan {
+  io.onChecks(planned.checks);
+  if (planned.ok) return planned.plan;
+  throw new RunbookError("refused", objections(planned.checks).join("; "), planned.next);
+}
+
+function reachable(stack: Stack, seen: Observation) {
+  return seen.hosts.filter((host) => host.unreachable === null).map((host) => hostOf(stack, host.name));
+}
+
+function beginning(plan: Plan, id: string, who: string, accepted: string | undefined): LedgerEntry {
+  return {
+    id,
+    verb: plan.verb,
+    who,
+    started: now(),
+    ended: null,
+    result: null,
+    from: plan.from,
+    to: plan.to,
+    epochs: plan.epochs,
+    timelines: { before: plan.timeline, after: null },
+    lsns: null,
+    phases: {},
+    ...(accepted === undefined ? {} : { accepted }),
+  };
+}
+
+const now = (): string => new Date().toISOString();
+
+/** Sortable by time. */
+function runId(): string {
+  return `${now().replaceAll(/[-:]|\..*/g, "")}-${randomBytes(3).toString("hex")}`;
+}

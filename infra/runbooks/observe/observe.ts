@@ -1,0 +1,183 @@
+import type { StackConfig } from "../../config/schema.ts";
+import type { StackHost } from "../../hosts/stack-host.ts";
+import type { Host, Router, Site, Topology } from "../../topology/model.ts";
+import type { HostView, LedgerEntry, Observation, RouterView } from "./observation.ts";
+import { mergeLedgers, readOperations } from "./operations.ts";
+import { listenerViews } from "./router-state.ts";
+import { DATABASE_QUERY, siteView, withLag } from "./site-state.ts";
+import type { DatabaseAnswer, SiteAnswers, SiteDocument } from "./site-state.ts";
+
+/** Milliseconds that each question may take. All are asked at once, so a look takes as long as its slowest answer. */
+const ASK_MS = 2500;
+/** Ledger lines that are read of each host. */
+const LEDGER_LINES = 200;
+
+export interface Stack {
+  readonly name: string;
+  readonly topology: Topology;
+  readonly config: Pick<StackConfig, "haproxy">;
+  /** By the host's name. */
+  readonly hosts: ReadonlyMap<string, StackHost>;
+}
+
+/** Looks at everything at once. A host that cannot be reached costs its own rows alone. */
+export async function observe(
+  stack: Stack,
+): Promise<Observation & { readonly ledger: readonly LedgerEntry[] }> {
+  const { topology } = stack;
+  const logins = new Map(topology.hosts.map((host) => [host.name, login(hostOf(stack, host.name))]));
+  const reach = (name: string): Promise<string | null> => logins.get(name) ?? Promise.resolve("no such host");
+  const [hosts, answers, routers] = await Promise.all([
+    Promise.all(topology.hosts.map((host) => observeHost(stack, host, reach(host.name)))),
+    Promise.all(topology.sites.map((site) => observeSite(stack, site, reach(site.host.name)))),
+    Promise.all(topology.routers.map((router) => observeRouter(stack, router, reach(router.host.name)))),
+  ]);
+  const documents = new Map(
+    answers.flatMap(({ site, document }) => (document === null ? [] : [[site, document] as const])),
+  );
+  const sites = withLag(answers.map(siteView), documents);
+  const ledger = mergeLedgers(hosts.map((host) => host.ledger));
+  return {
+    stack: stack.name,
+    at: new Date().toISOString(),
+    declared: topology.primary,
+    primaries: sites.filter((site) => site.role === "primary").map((site) => site.name),
+    hosts: hosts.map((host) => host.view),
+    sites,
+    routers,
+    unfinished: ledger.filter((entry) => entry.ended === null),
+    ledger,
+  };
+}
+
+export function hostOf(stack: Stack, name: string): StackHost {
+  const host = stack.hosts.get(name);
+  if (host === undefined) throw new Error(`no connection to host ${name}`);
+  return host;
+}
+
+/** Null when the host can be reached; else why not. */
+async function login(host: StackHost): Promise<string | null> {
+  try {
+    await host.connect();
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+async function observeHost(
+  stack: Stack,
+  { name, address }: Host,
+  reached: Promise<string | null>,
+): Promise<{ readonly view: HostView; readonly ledger: readonly LedgerEntry[] }> {
+  const unreachable = await reached;
+  const view = { name, address, unreachable, lock: null, operationsUnknown: null };
+  if (unreachable !== null) return { view, ledger: [] };
+  try {
+    const asked = await hostOf(stack, name).tool(["operations", String(LEDGER_LINES)], {
+      seconds: ASK_MS / 1000,
+    });
+    if (asked.exitCode !== 0) throw new Error(asked.stderr.trim() || `status ${asked.exitCode}`);
+    const { lock, ledger } = readOperations(asked.stdout);
+    return { view: { ...view, lock }, ledger };
+  } catch (error) {
+    return { view: { ...view, operationsUnknown: (error as Error).message }, ledger: [] };
+  }
+}
+
+async function observeSite(stack: Stack, site: Site, reached: Promise<string | null>): Promise<SiteAnswers> {
+  const base = { site: site.name, host: site.host.name };
+  const [word, status, overSsh] = await Promise.all([
+    httpText(site, "/"),
+    httpText(site, "/status"),
+    reached.then(async (unreachable) => {
+      if (unreachable !== null) return { silent: unreachable, document: null, database: null };
+      const [facts, database] = await Promise.all([controlFacts(stack, site), databaseFacts(stack, site)]);
+      return { ...facts, database };
+    }),
+  ]);
+  const http = status === null ? null : httpDocument(status);
+  if (overSsh.document !== null)
+    return {
+      ...base,
+      source: "control",
+      ...overSsh,
+      document: { ...http, ...overSsh.document },
+      word,
+    };
+  if (http !== null)
+    return { ...base, source: "http", silent: null, document: http, word, database: overSsh.database };
+  return { ...base, source: null, silent: overSsh.silent, document: null, word, database: overSsh.database };
+}
+
+async function controlFacts(
+  stack: Stack,
+  site: Site,
+): Promise<{ readonly silent: string | null; readonly document: SiteDocument | null }> {
+  try {
+    const end = await hostOf(stack, site.host.name).control(site.pgHealth.container, {
+      route: "GET /facts",
+      limitMs: ASK_MS,
+    });
+    if (!end.ok) throw new Error(end.message);
+    return { silent: null, document: end.value as SiteDocument };
+  } catch (error) {
+    return { silent: `pg-health: ${(error as Error).message}`, document: null };
+  }
+}
+
+async function databaseFacts(stack: Stack, site: Site): Promise<DatabaseAnswer | null> {
+  try {
+    const text = await hostOf(stack, site.host.name).sql(site.postgres, DATABASE_QUERY, ASK_MS / 1000);
+    return JSON.parse(text) as DatabaseAnswer;
+  } catch {
+    // PostgreSQL does not run, or does not answer: pg-health says which.
+    return null;
+  }
+}
+
+/** A GET as the routers ask it; null when there is no answer. */
+async function httpText(site: Site, path: string): Promise<string | null> {
+  try {
+    const url = `http://${site.host.address}:${site.pgHealth.port}${path}`;
+    const reply = await fetch(url, { signal: AbortSignal.timeout(ASK_MS) });
+    return (await reply.text()).trim();
+  } catch {
+    return null;
+  }
+}
+
+function httpDocument(text: string): SiteDocument | null {
+  try {
+    return (JSON.parse(text) as { readonly heatwave?: SiteDocument }).heatwave ?? null;
+  } catch {
+    return null;
+  }
+}
+
+async function observeRouter(
+  stack: Stack,
+  router: Router,
+  reached: Promise<string | null>,
+): Promise<RouterView> {
+  const { name, container } = router;
+  const unreachable = await reached;
+  if (unreachable !== null) return { name, container, silent: unreachable, listeners: [] };
+  try {
+    const host = hostOf(stack, router.host.name);
+    const [stat, state] = await Promise.all([
+      host.haproxy(container, "show stat", ASK_MS),
+      host.haproxy(container, "show servers state", ASK_MS),
+    ]);
+    const { maxconn } = stack.config.haproxy;
+    return {
+      name,
+      container,
+      silent: null,
+      listeners: listenerViews(stack.topology, router, maxconn, stat, state),
+    };
+  } catch (error) {
+    return { name, container, silent: (error as Error).message, listeners: [] };
+  }
+}

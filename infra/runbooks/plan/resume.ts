@@ -1,0 +1,138 @@
+import type { GrantView, LedgerEntry, Observation, SiteView } from "../observe/observation.ts";
+import { expectation, siteOf } from "./grants.ts";
+import { afterPromotion } from "./promote.ts";
+import type { Step } from "./step.ts";
+
+/** How an interrupted run ends, from what is there now: grants, control files, and the run's entry in the ledger. */
+export type Resumption =
+  /** What is left is done, or undone. */
+  | { readonly kind: "finish" | "undo"; readonly why: string; readonly steps: readonly Step[] }
+  /** It cannot be decided from here. */
+  | { readonly kind: "stuck"; readonly why: string; readonly next: string };
+
+export function planResume(seen: Observation, entry: LedgerEntry): Resumption {
+  if (entry.verb === "promote") return resumePromote(seen, entry);
+  if (entry.verb === "start") return resumeStart(seen, entry);
+  return { kind: "finish", why: `${entry.verb} leaves nothing behind`, steps: [] };
+}
+
+function resumePromote(seen: Observation, entry: LedgerEntry): Resumption {
+  const target = siteOf(seen, entry.to ?? "");
+  const from = siteOf(seen, entry.from ?? "");
+  if (target?.grant == null || target.source !== "control" || entry.epochs === null)
+    return stuck(seen, entry, `${entry.to ?? "the target"} cannot be asked: ${target?.silent ?? "no grant"}`);
+  if (target.role === "primary") {
+    const reachable = from?.source === "control";
+    return {
+      kind: "finish",
+      why: `${target.name} was promoted`,
+      steps: afterPromotion(target.name, target.grant, reachable ? from.name : null),
+    };
+  }
+  if (from?.grant == null || from.source !== "control")
+    return stuck(
+      seen,
+      entry,
+      `${target.name} was not promoted, and ${entry.from ?? "the old primary"} cannot be asked: ${from?.silent ?? "no grant"}`,
+    );
+  return { kind: "undo", why: `${target.name} was not promoted`, steps: undoPromote(target, from, entry) };
+}
+
+/** The old primary takes writes again; the target's grant goes first, so that never two are held. */
+function undoPromote(target: SiteView, from: SiteView, entry: LedgerEntry): Step[] {
+  const steps: Step[] = [];
+  if (target.grant !== null && target.grant.state === "held" && target.grant.epoch === entry.epochs?.after) {
+    const taken: GrantView = { ...target.grant, state: "none", epoch: entry.epochs.before };
+    steps.push({
+      id: "grant",
+      title: `Take the grant from ${target.name}`,
+      action: { do: "grant", site: target.name, expect: expectation(target.grant), grant: taken },
+      seconds: 10,
+    });
+  }
+  if (from.grant !== null && from.grant.state !== "held")
+    steps.push({
+      id: "fence",
+      title: `Give ${from.name} its grant back`,
+      action: {
+        do: "grant",
+        site: from.name,
+        expect: expectation(from.grant),
+        grant: { ...from.grant, state: "held" },
+      },
+      seconds: 10,
+    });
+  if (from.role !== "primary" || from.mayRun === false)
+    steps.push({
+      id: "stop",
+      title: `Start PostgreSQL at ${from.name}`,
+      action: { do: "order", site: from.name, verb: "start" },
+      seconds: 120,
+    });
+  return [
+    ...steps,
+    {
+      id: "serve",
+      title: `${from.name} takes writes`,
+      action: { do: "await-primary", site: from.name },
+      seconds: 60,
+    },
+  ];
+}
+
+function resumeStart(seen: Observation, entry: LedgerEntry): Resumption {
+  const site = siteOf(seen, entry.to ?? "");
+  if (site?.grant == null || site.source !== "control")
+    return stuck(seen, entry, `${entry.to ?? "the site"} cannot be asked: ${site?.silent ?? "no grant"}`);
+  if (site.grant.epoch === entry.epochs?.after)
+    return {
+      kind: "finish",
+      why: `${site.name} has the grant that was accepted`,
+      steps: [
+        {
+          id: "start",
+          title: `Start PostgreSQL at ${site.name}`,
+          action: { do: "order", site: site.name, verb: "start" },
+          seconds: 120,
+        },
+        {
+          id: "serve",
+          title: `${site.name} takes writes`,
+          action: { do: "await-primary", site: site.name },
+          seconds: 60,
+        },
+      ],
+    };
+  // Exclusions at other sites that no held grant stands behind are taken back.
+  const excluded = new Set(site.grant.excluded);
+  return {
+    kind: "undo",
+    why: `${site.name} was not given the grant`,
+    steps: seen.sites.flatMap((other): Step[] => {
+      if (other.name === site.name || other.grant === null || other.source !== "control") return [];
+      const kept = other.grant.excluded.filter((name) => excluded.has(name));
+      if (kept.length === other.grant.excluded.length) return [];
+      return [
+        {
+          id: `exclude-${other.name}`,
+          title: `Take the exclusion back at ${other.name}`,
+          action: {
+            do: "grant",
+            site: other.name,
+            expect: expectation(other.grant),
+            grant: { ...other.grant, excluded: kept },
+          },
+          seconds: 10,
+        },
+      ];
+    }),
+  };
+}
+
+function stuck(seen: Observation, entry: LedgerEntry, why: string): Resumption {
+  return {
+    kind: "stuck",
+    why: `${entry.verb} to ${entry.to ?? "?"}: ${why}`,
+    next: `bring it back, then bin/recovery ${seen.stack} resume`,
+  };
+}
