@@ -2,7 +2,7 @@
  * `bin/test`: every layer in turn, then one plain line `N passed, N failed[, N skipped]`.
  *
  *   bin/test            all fast layers, and the live tests in sealed worlds
- *   bin/test --all      the same today: no live test is long enough to be left out of the plain run
+ *   bin/test --all      and the rows of the restart table that take minutes each (HEATWAVE_ALL=1)
  *   bin/test --fast     no world: what runs without Docker
  *   -y, --yes           install Docker without asking (CI does)
  */
@@ -128,6 +128,7 @@ function status([program = "", ...args]: readonly string[]): Promise<number> {
     const child = spawn(program, args, {
       cwd: root,
       stdio: ["ignore", "inherit", "inherit"],
+      env: { ...process.env, ...(flags.all === true ? { HEATWAVE_ALL: "1" } : {}) },
     });
     child.once("error", (error) => {
       process.stderr.write(`error: cannot run ${program}: ${error.message}\n`);

@@ -12,7 +12,7 @@ export interface Killed {
   readonly host: string;
   readonly role: ProcessRole;
   readonly pid: number;
-  /** Milliseconds on the kernel's monotonic clock. */
+  /** Milliseconds since the kernel's boot, to 10 ms: the monotonic clock of a machine that never sleeps. */
   readonly at: number;
 }
 
@@ -38,11 +38,17 @@ export async function killProcess(
   const known = demandRole(role);
   await demandRunning(host);
   const pid = known === "dockerd" ? await dockerdOf(host) : await inContainer(host, stack, known);
-  // The time is taken by the process that kills, right before it does.
-  const script =
-    "use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC); my $at = clock_gettime(CLOCK_MONOTONIC) * 1000; " +
-    'kill("KILL", $ARGV[0]) == 1 or die "process $ARGV[0] is gone\\n"; printf("%.3f\\n", $at)';
-  const at = Number(await docker(["exec", host.container, "perl", "-e", script, String(pid)]));
+  // The shell that kills takes the time right before it does.
+  const script = 'read -r up _ </proc/uptime && kill -KILL "$1" && echo "$up"';
+  const up = await tryDocker(["exec", host.container, "sh", "-c", script, "sh", String(pid)]);
+  if (up.exitCode !== 0) {
+    throw new RehearsalError(
+      `${known} on host ${hostName} could not be killed`,
+      tail(up.stderr, 1),
+      `bin/rehearse fault kill ${hostName} ${known}, if it ended by itself in that moment`,
+    );
+  }
+  const at = Number(up.stdout) * 1000;
   return { host: hostName, role: known, pid, at };
 }
 

@@ -1,10 +1,13 @@
-import { docker } from "../docker.ts";
+import { docker, tryDocker } from "../docker.ts";
 import { readInside } from "../host-files.ts";
 import { stateOf } from "../machines.ts";
 import type { HostMachine } from "../plan.ts";
 
 /** Where on a host the files of the programs beside a stack lie; kept over a restart of the host. */
 const FOLDER = "/var/lib/heatwave-world";
+
+/** Lines that are enough to see what happened a moment ago. */
+const TAIL_LINES = 100;
 
 /** A program of ours in a container on a host, beside the stack. It comes back with its host. */
 export interface BesideProgram {
@@ -43,10 +46,17 @@ export async function startBeside(program: BesideProgram): Promise<void> {
   ]);
 }
 
-/** The text of a file that it wrote; empty before its first line. */
+/** The text of a file that it wrote, on a host that need not run; empty before its first line. */
 export async function readBeside(host: HostMachine, name: string, file: string): Promise<string> {
   const state = (await stateOf(host.container))?.state;
   return readInside(host.container, state, `${FOLDER}/${name}/${file}`);
+}
+
+/** The last lines of a file that it wrote, on a host that runs; empty where it does not. */
+export async function tailBeside(host: HostMachine, name: string, file: string): Promise<string> {
+  const path = `${FOLDER}/${name}/${file}`;
+  const read = await tryDocker(["exec", host.container, "tail", "-n", String(TAIL_LINES), path]);
+  return read.exitCode === 0 ? `${read.stdout}\n` : "";
 }
 
 /** Removes it with its files, if it is there. */

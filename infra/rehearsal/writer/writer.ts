@@ -21,7 +21,7 @@ import {
   longest,
   rowKey,
 } from "./figures.ts";
-import { readBeside, startBeside, stopBeside } from "./program.ts";
+import { readBeside, startBeside, stopBeside, tailBeside } from "./program.ts";
 import type { ErrorKind, WriterRecord } from "./records.ts";
 import { monotonicMs, parseLines } from "./records.ts";
 import type { Writability } from "./sampling.ts";
@@ -35,6 +35,9 @@ const NODE_USER = "1000:1000";
 
 /** Seconds until the first row must be acknowledged. */
 const FIRST_ROW_SECONDS = 30;
+
+/** Seconds in which the primary must tell its rows. */
+const COUNT_SECONDS = 20;
 
 export interface WriterOptions {
   /** Clients that write side by side. @default 2 */
@@ -170,9 +173,10 @@ export class Writer {
    * @throws {RehearsalError} with the clients' last errors
    */
   async awaitRow(since: number, timeoutMs: number): Promise<number> {
+    const host = hostOf(this.#plan, writePath(this.#stack).routerHost);
     const deadline = monotonicMs() + timeoutMs;
     for (;;) {
-      const records = await this.records();
+      const records = parseLines<WriterRecord>(await tailBeside(host, this.#name, "records.ndjson"));
       const row = acknowledgedOf(records).find(({ sent }) => sent >= since);
       if (row !== undefined) return row.answered;
       if (monotonicMs() > deadline) {
@@ -234,28 +238,30 @@ export class Writer {
     await this.sampling?.stop();
   }
 
-  /** Keys of the run's rows in the primary's table. */
+  /** Keys of the run's rows in the primary's table. One that is busy or only just back is asked again. */
   async #rows(): Promise<string[]> {
+    const deadline = monotonicMs() + COUNT_SECONDS * 1000;
+    for (;;) {
+      const found = await this.#countOnce();
+      if (Array.isArray(found)) return found;
+      if (monotonicMs() > deadline)
+        throw new RehearsalError("The rows cannot be counted", found.why, "bin/rehearse status");
+      await delay(200);
+    }
+  }
+
+  async #countOnce(): Promise<string[] | { readonly why: string }> {
     const sites = await askSites(this.#plan, this.#stack);
     const primaries = primariesOf(sites);
     const [primary] = primaries;
     if (primary === undefined || primaries.length > 1) {
-      throw new RehearsalError(
-        "The rows cannot be counted",
-        `${primaries.length} sites are primary (${sites.map(({ site, word }) => `${site}: ${word ?? "no answer"}`).join(", ")})`,
-        "bin/rehearse status",
-      );
+      const words = sites.map(({ site, word }) => `${site}: ${word ?? "no answer"}`).join(", ");
+      return { why: `${primaries.length} sites are primary (${words})` };
     }
     const query = `copy (select client, sequence from ${TABLE} where run = '${this.run}') to stdout with (delimiter ' ')`;
     const client = siteClient(this.#plan, this.#stack, primary, ["-X", "-q", "-At", "-c", query], false);
     const read = await tryDocker(["exec", "-i", client.container, ...client.command]);
-    if (read.exitCode !== 0) {
-      throw new RehearsalError(
-        "The rows cannot be counted",
-        tail(`${read.stdout}\n${read.stderr}`),
-        "bin/rehearse status",
-      );
-    }
+    if (read.exitCode !== 0) return { why: tail(`${read.stdout}\n${read.stderr}`) };
     return read.stdout === "" ? [] : read.stdout.split("\n");
   }
 }
