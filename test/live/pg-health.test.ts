@@ -3,27 +3,15 @@
  * Needs `HEATWAVE_PG_BIN`, the directory of PostgreSQL 18's binaries.
  */
 import { execFileSync } from "node:child_process";
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { bundleSidecar } from "../../components/pg-health/build.ts";
 import type { Grant } from "../../components/pg-health/sidecar/grant.ts";
 import { readControlFile } from "../../components/pg-health/sidecar/control-file.ts";
-import { SECRETS, PgSite, unprivilegedUser } from "../support/pg-site.ts";
-import type { Answer, CommandEnd, PgSitePlan } from "../support/pg-site.ts";
+import { expectWord, noPostgres, PgCluster, ROLES, says, until } from "../support/pg-cluster.ts";
+import { SECRETS } from "../support/pg-site.ts";
+import type { CommandEnd, PgSite, PgSitePlan } from "../support/pg-site.ts";
 
 const bin = process.env["HEATWAVE_PG_BIN"] ?? "/usr/lib/postgresql/18/bin";
-const missing = !existsSync(`${bin}/postgres`);
-if (missing)
-  console.warn(`SKIPPED: no PostgreSQL 18 in ${bin}; set HEATWAVE_PG_BIN to the directory of its binaries`);
 
 const PLANS: readonly PgSitePlan[] = [
   { name: "dal-01", healthPort: 28_081, postgresPort: 25_431 },
@@ -31,48 +19,14 @@ const PLANS: readonly PgSitePlan[] = [
   { name: "ams-03", healthPort: 28_083, postgresPort: 25_433 },
 ];
 
-const ROLES = `
-  create role heatwave_replication login replication password '${SECRETS.replication}';
-  create role heatwave_health login password '${SECRETS.health}';
-  grant pg_monitor to heatwave_health`;
-
-/** Asks until the answer is the wanted one; what it was last is in the failure. */
-async function until<T>(
-  what: string,
-  ask: () => Promise<T> | T,
-  wanted: (value: T) => boolean,
-  ms = 30_000,
-): Promise<T> {
-  const deadline = performance.now() + ms;
-  let last: unknown;
-  while (performance.now() < deadline) {
-    try {
-      const value = await ask();
-      if (wanted(value)) return value;
-      last = value;
-    } catch (error) {
-      last = error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(
-    `${what}: not within ${ms} ms; last: ${last instanceof Error ? last.message : JSON.stringify(last)}`,
-  );
-}
-
-const says = (status: number, body: string) => (answer: Answer) =>
-  answer.status === status && answer.body === body;
-
-describe.skipIf(missing)("pg-health and the entrypoint with PostgreSQL 18", { timeout: 120_000 }, () => {
+describe.skipIf(noPostgres)("pg-health and the entrypoint with PostgreSQL 18", { timeout: 120_000 }, () => {
+  let cluster: PgCluster;
   let root: string;
   let sites: readonly PgSite[];
   let dal: PgSite;
   let chi: PgSite;
   let ams: PgSite;
   let systemId: string;
-
-  const expectWord = (site: PgSite, status: number, body: string): Promise<Answer> =>
-    until(`${site.plan.name} says ${status} ${body}`, () => site.get("/"), says(status, body));
 
   /** What `docker kill -9` of both containers does once an operation has begun to write. */
   const restartDuring = async (site: PgSite, verb: string): Promise<void> => {
@@ -88,23 +42,13 @@ describe.skipIf(missing)("pg-health and the entrypoint with PostgreSQL 18", { ti
   };
 
   beforeAll(() => {
-    const user = unprivilegedUser();
-    root = mkdtempSync("/tmp/hw-");
-    chmodSync(root, 0o755);
-    chownSync(root, user.uid, user.gid);
-    const bundle = `${root}/pg-health.mjs`;
-    writeFileSync(bundle, bundleSidecar(), { mode: 0o644 });
-    sites = PLANS.map((plan) => new PgSite(plan, { all: PLANS, root, user, bin, bundle }));
+    cluster = new PgCluster(PLANS);
+    ({ root, sites } = cluster);
     [dal, chi, ams] = sites as [PgSite, PgSite, PgSite];
   });
 
   afterAll(async () => {
-    for (const site of sites) {
-      await site.stopBrain();
-      // A frozen PostgreSQL of a failed test hears no stop signal.
-      await site.killContainer();
-    }
-    rmSync(root, { recursive: true, force: true });
+    await cluster.close();
   });
 
   it("waits with an empty data directory", async () => {

@@ -1,12 +1,15 @@
 /** A site without containers: the real entrypoint and the bundled pg-health as two processes in private directories. */
 import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import type { PgHealthConfig } from "../../components/pg-health/sidecar/config.ts";
+import type { LimitsConfig, PgHealthConfig } from "../../components/pg-health/sidecar/config.ts";
+import { askControl } from "../../components/pg-health/sidecar/control.ts";
+import type { ControlEnd, ControlRoutes } from "../../components/pg-health/sidecar/control.ts";
 import type { EntrypointStatus } from "../../components/pg-health/sidecar/entrypoint.ts";
+import type { Grant } from "../../components/pg-health/sidecar/grant.ts";
 
 const ENTRYPOINT = fileURLToPath(new URL("../../components/postgres/source/entrypoint.sh", import.meta.url));
 
@@ -73,18 +76,27 @@ export class PgSite {
   readonly #user: OsUser;
   readonly #bin: string;
   readonly #bundle: string;
+  readonly #limits: Partial<LimitsConfig>;
   entrypoint: ChildProcess | undefined;
   brain: ChildProcess | undefined;
 
   constructor(
     plan: PgSitePlan,
-    options: { all: readonly PgSitePlan[]; root: string; user: OsUser; bin: string; bundle: string },
+    options: {
+      all: readonly PgSitePlan[];
+      root: string;
+      user: OsUser;
+      bin: string;
+      bundle: string;
+      limits?: Partial<LimitsConfig>;
+    },
   ) {
     this.plan = plan;
     this.#all = options.all;
     this.#user = options.user;
     this.#bin = options.bin;
     this.#bundle = options.bundle;
+    this.#limits = options.limits ?? {};
     this.directory = `${options.root}/${plan.name}`;
     this.#prepare();
   }
@@ -162,6 +174,7 @@ export class PgSite {
         runDirectory: `${this.directory}/run`,
         port: this.plan.postgresPort,
       },
+      limits: this.#limits,
     };
     write("health-conf/pg-health.json", JSON.stringify(config));
   }
@@ -282,6 +295,21 @@ export class PgSite {
       asked.on("error", reject);
       asked.end();
     });
+  }
+
+  /** What the running pg-health's control socket answers. */
+  control(route: keyof ControlRoutes, body: unknown = {}): Promise<ControlEnd> {
+    return askControl(`${this.directory}/control/control.sock`, route, body, 60_000);
+  }
+
+  grant(): Grant {
+    return JSON.parse(readFileSync(this.grantFile, "utf8")) as Grant;
+  }
+
+  /** What a reboot of the host does to the folder that tells one boot from another. */
+  forgetBoot(): void {
+    rmSync(`${this.directory}/boot`, { recursive: true });
+    mkdirSync(`${this.directory}/boot`);
   }
 
   status(): EntrypointStatus {

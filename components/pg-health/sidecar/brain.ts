@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { CertaintyKeeper } from "./certainty.ts";
 import { CERTAIN_SECONDS, decide, heldBySilence, isHeldback, leaseUntil } from "./decide.ts";
 import type { Decision, Facts, Failures, IdleWord, VetoWord } from "./decide.ts";
+import { Muscle } from "./muscle.ts";
 import type { PeerAnswer } from "./peer.ts";
 import { followTarget, tendGrant } from "./peer-rules.ts";
 import type { SingleFlight } from "./single-flight.ts";
@@ -12,12 +13,6 @@ import { uptime } from "./uptime.ts";
 
 /** A start that was ordered is over for the back-off once PostgreSQL ran that long, milliseconds. */
 const STABLE_AFTER_MS = 60_000;
-/** Milliseconds that a short order may take. */
-const ORDER_MS = 10_000;
-/** Milliseconds that PostgreSQL has for a fast stop before an immediate one. */
-const FAST_STOP_MS = 30_000;
-/** Seconds by which a lease has to have grown to be worth another order. */
-const LEASE_STEP_SECONDS = 1;
 
 export interface View {
   readonly facts: SiteFacts;
@@ -62,6 +57,7 @@ export class Brain {
   readonly #sql: SingleFlight<SqlAnswer>;
   readonly #peers: () => readonly PeerAnswer[];
   readonly #certainty: CertaintyKeeper;
+  readonly #muscle: Muscle;
   readonly #log: Logger;
   readonly #now: () => number;
   #view: View | undefined;
@@ -71,7 +67,6 @@ export class Brain {
   #runningSince: number | undefined;
   #founding = false;
   #silentSince: number | undefined;
-  #lease = 0;
   #stopping: Promise<void> | undefined;
   #looking: Promise<void> | undefined;
   #again = false;
@@ -85,6 +80,7 @@ export class Brain {
     this.#sql = sql;
     this.#peers = peers;
     this.#certainty = certainty;
+    this.#muscle = new Muscle(site, log);
     this.#log = log;
     this.#now = now;
   }
@@ -178,8 +174,8 @@ export class Brain {
     await this.#beCertain(facts, decision);
     if (this.#founding) return;
     await this.#tend(site);
-    await this.#carryOut(decision);
-    if (decision.do === "nothing") await this.#renewLease(facts);
+    if (decision.do === "nothing") await this.#muscle.renewLease(facts);
+    else await this.#carryOut(decision);
   }
 
   #factsOf(site: SiteFacts, clock: number): Facts {
@@ -191,6 +187,7 @@ export class Brain {
       certainty: this.#certainty.value,
       clock,
       silentForMs: 0,
+      silenceMs: this.#site.settings.limits.silenceMs,
       founding: this.#founding,
       failures: this.#failures,
       now,
@@ -253,87 +250,29 @@ export class Brain {
     if (target !== undefined && target !== site.follow) {
       this.#log.info({ follow: target }, "follows another site");
       await this.#site.follow(target);
-      await this.#reload(site);
+      await this.#muscle.reload();
     } else if (await this.#site.refreshFollowConf()) {
       this.#log.info("follow.conf written again");
-      await this.#reload(site);
+      await this.#muscle.reload();
     }
-  }
-
-  async #reload(site: SiteFacts): Promise<void> {
-    if (isRunning(site)) await this.#site.entrypoint.order("reload", [], ORDER_MS);
   }
 
   async #carryOut(decision: Decision): Promise<void> {
-    switch (decision.do) {
-      case "start":
-        await this.#start(decision);
-        break;
-      case "stop":
-        this.#stopping ??= this.#stop(decision.veto.why).finally(() => {
-          this.#stopping = undefined;
-        });
-        break;
-      case "recover":
-        // In this order a crash at any point leaves a site that does less, never one that may do more.
-        if (decision.note === undefined) await this.#giveUpGrant(decision.epoch);
-        await this.#site.writeHeldback(decision.note);
-        await this.#site.follow(decision.follow);
-        await this.#site.entrypoint.order("signal", ["on"], ORDER_MS);
-        this.#again = true;
-        break;
-      case "settle":
-        await this.#giveUpGrant(decision.epoch);
-        await this.#site.writeHeldback(undefined);
-        await this.#site.follow(decision.follow);
-        if (this.#view !== undefined) await this.#reload(this.#view.facts);
-        this.#again = true;
-        break;
-      case "release":
-        await this.#site.entrypoint.order("signal", ["off"], ORDER_MS);
-        await this.#site.writeHeldback(undefined);
-        this.#again = true;
-        break;
-      case "nothing":
-      case "wait":
-        break;
-    }
-  }
-
-  async #giveUpGrant(epoch: number): Promise<void> {
-    await this.#site.changeGrant((present) =>
-      present.kind === "grant"
-        ? { ...present.grant, state: "none", epoch: Math.max(epoch, present.grant.epoch) }
-        : undefined,
-    );
-  }
-
-  /** In the background: the looks go on, and with them the answers that say why there are no writes. */
-  async #stop(why: string): Promise<void> {
-    this.#log.warn({ why }, "stops PostgreSQL to start it in another role");
-    // This end is ordered: it is no failure.
-    this.#countedStarts = this.#starts;
-    const { entrypoint } = this.#site;
-    try {
-      await entrypoint.order("stop", ["fast"], FAST_STOP_MS);
-    } catch (error) {
-      this.#log.error({ err: error }, "a fast stop did not end: stopping at once");
-      await entrypoint.order("stop", ["immediate"], FAST_STOP_MS).catch((late: unknown) => {
-        this.#log.error({ err: late }, "PostgreSQL does not stop");
+    if (decision.do === "start") {
+      this.#starts += 1;
+      if (await this.#muscle.start(decision)) return;
+      // Refused or lost: the next look sees what became of it, after the back-off.
+      this.#countedStarts = this.#starts;
+      this.#failures = { count: this.#failures.count + 1, lastAt: this.#now() };
+    } else if (decision.do === "stop") {
+      // This end is ordered: it is no failure.
+      this.#countedStarts = this.#starts;
+      // In the background: the looks go on, and with them the answers that say why there are no writes.
+      this.#stopping ??= this.#muscle.stop(decision.veto.why).finally(() => {
+        this.#stopping = undefined;
+        void this.look();
       });
-    }
-    await this.look();
-  }
-
-  /** PostgreSQL recovers before it opens: the start may go on for as long as the site stays sure. */
-  async #renewLease(facts: Facts): Promise<void> {
-    const { entrypoint, data } = facts;
-    const starting = entrypoint.answers && entrypoint.status.postgres === "starting";
-    if (!starting || data.kind !== "cluster" || data.standbySignal) return;
-    const until = leaseUntil(facts);
-    if (until === undefined || until < this.#lease + LEASE_STEP_SECONDS) return;
-    this.#lease = until;
-    await this.#site.entrypoint.order("lease", [until.toFixed(2)], ORDER_MS);
+    } else if (await this.#muscle.changeRole(decision)) this.#again = true;
   }
 
   /** The shared directory may come later than this process. */
@@ -362,23 +301,6 @@ export class Brain {
     if (!ended || !facts.intent.run || this.#countedStarts === this.#starts) return;
     this.#countedStarts = this.#starts;
     this.#failures = { count: this.#failures.count + 1, lastAt: now };
-  }
-
-  async #start(decision: Extract<Decision, { do: "start" }>): Promise<void> {
-    this.#starts += 1;
-    try {
-      if (decision.as === "primary") {
-        // A note of an earlier silence would lay claim to a standby.signal of somebody else's.
-        await this.#site.writeHeldback(undefined);
-        this.#lease = decision.until;
-        await this.#site.entrypoint.order("start", ["primary", decision.until.toFixed(2)], ORDER_MS);
-      } else await this.#site.entrypoint.order("start", ["standby"], ORDER_MS);
-    } catch (error) {
-      // Refused or lost: the next look sees what became of it, after the back-off.
-      this.#countedStarts = this.#starts;
-      this.#failures = { count: this.#failures.count + 1, lastAt: this.#now() };
-      this.#log.error({ err: error }, "the entrypoint did not start PostgreSQL");
-    }
   }
 
   /** One line per change, not per look. */

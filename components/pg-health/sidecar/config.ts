@@ -75,6 +75,8 @@ export interface LimitsConfig {
   readonly peerMs: number;
   /** Milliseconds between two questions to a peer. @default 2000 */
   readonly peerEveryMs: number;
+  /** Milliseconds of a peer's silence after which a held-back site is started in recovery, for reads. @default 60000 */
+  readonly silenceMs: number;
   /** Milliseconds a probe of the pooler may take. @default 2000 */
   readonly poolerMs: number;
   /** Milliseconds between two probes of the pooler. @default 5000 */
@@ -122,6 +124,7 @@ const DEFAULTS = {
     cacheMs: 100,
     peerMs: 2000,
     peerEveryMs: 2000,
+    silenceMs: 60_000,
     poolerMs: 2000,
     poolerEveryMs: 5000,
     lookEveryMs: 1000,
@@ -203,6 +206,7 @@ function limits(reader: Reader): LimitsConfig {
     cacheMs: reader.number("cacheMs", 0, 5_000, fallback.cacheMs),
     peerMs: reader.number("peerMs", 50, 60_000, fallback.peerMs),
     peerEveryMs: reader.number("peerEveryMs", 100, 60_000, fallback.peerEveryMs),
+    silenceMs: reader.number("silenceMs", 1000, 3_600_000, fallback.silenceMs),
     poolerMs: reader.number("poolerMs", 50, 60_000, fallback.poolerMs),
     poolerEveryMs: reader.number("poolerEveryMs", 100, 600_000, fallback.poolerEveryMs),
     lookEveryMs: reader.number("lookEveryMs", 50, 60_000, fallback.lookEveryMs),

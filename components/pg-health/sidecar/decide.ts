@@ -8,6 +8,7 @@ import type { Grant, GrantRecord } from "./grant.ts";
 import type { PeerAnswer } from "./peer.ts";
 import { followTarget, judgePeers } from "./peer-rules.ts";
 import type { PeerVerdict } from "./peer-rules.ts";
+import { parseLsn } from "./size.ts";
 
 /** What an operator or a runbook wants of the site; kept over restarts. */
 export interface Intent {
@@ -49,6 +50,8 @@ export interface Facts {
   readonly clock: number;
   /** Milliseconds for which silence alone has held the site back. */
   readonly silentForMs: number;
+  /** Milliseconds of silence after which the site is started in recovery, for reads. */
+  readonly silenceMs: number;
   /** A founding is under way and owns the data directory. */
   readonly founding: boolean;
   readonly failures: Failures;
@@ -57,7 +60,8 @@ export interface Facts {
 }
 
 /** Words of a 503 while PostgreSQL does not run. */
-export type IdleWord = "empty" | "held" | "waiting" | "stopped" | "crashed" | "busy" | "conflict";
+export type IdleWord =
+  "empty" | "held" | "waiting" | "stopped" | "crashed" | "busy" | "conflict" | "diverged";
 /** Words of a 503 of an instance that runs. */
 export type VetoWord = "held" | "superseded" | "conflict" | "fenced" | "suspended";
 
@@ -97,8 +101,6 @@ const FIRST_BACKOFF_MS = 1000;
 const LONGEST_BACKOFF_MS = 30_000;
 /** Seconds for which a lost certainty still counts: a failover waits for 30 s of silence (design §4). */
 export const CERTAIN_SECONDS = 15;
-/** Milliseconds of silence after which a held-back site is started in recovery, for reads. */
-export const SILENCE_MS = 60_000;
 
 /** Milliseconds between the n-th unordered end and the next start: 0, 1, 2, 4 … 30 s. */
 export function backoffMs(count: number): number {
@@ -203,7 +205,7 @@ function whileRunning(facts: Facts, data: ClusterData): Decision {
   if (verdict.kind === "clear" || certainUntil(facts) !== undefined) return { do: "nothing" };
   // It ran on while nobody here looked (pg-health was away, the host was frozen): as unsure as a start.
   const veto: Veto = { word: "held", why: reasonOf(verdict) };
-  return facts.silentForMs >= SILENCE_MS ? { do: "stop", veto } : { do: "nothing", veto };
+  return facts.silentForMs >= facts.silenceMs ? { do: "stop", veto } : { do: "nothing", veto };
 }
 
 function runningHeldback(facts: Facts, data: ClusterData): Decision {
@@ -225,7 +227,27 @@ function restingStandby(facts: Facts, data: ClusterData): Decision {
     if (verdict?.kind === "clear" && grantObjection(facts.grant, data, facts.site) === undefined)
       return { do: "release", why: "every peer answers, and none has a newer claim" };
   }
+  const fork = divergence(data);
+  if (fork !== undefined) return wait("diverged", fork);
   return backedOff(facts) ?? { do: "start", as: "standby", why: "standby.signal is there" };
+}
+
+/**
+ * Why this data cannot follow the newest timeline that its history files name; undefined as far as that is not known.
+ * PostgreSQL itself refuses where its last checkpoint or its minimum recovery point is past the fork; of a primary that
+ * crashed nothing is known, and it would replay its own WAL past the fork first. Rewinding is the operator's decision.
+ */
+function divergence({ control, history }: ClusterData): string | undefined {
+  if (history?.switchLsn === undefined || history.parent !== control.timeline) return undefined;
+  const forked = parseLsn(history.switchLsn) ?? 0n;
+  const past =
+    (parseLsn(control.checkpointLsn) ?? 0n) >= forked ||
+    (control.minRecoveryTimeline === control.timeline && (parseLsn(control.minRecoveryLsn) ?? 0n) > forked);
+  if (!past && control.state !== "in production") return undefined;
+  const where = `timeline ${history.timeline} forked from timeline ${control.timeline} at ${history.switchLsn}`;
+  return past
+    ? `${where}, and this site's data is past that: it has to be rewound or rebuilt`
+    : `${where}, and this site crashed as primary: what it wrote past that is not known`;
 }
 
 function restingPrimary(facts: Facts, data: ClusterData): Decision {
@@ -256,11 +278,11 @@ function restingPrimary(facts: Facts, data: ClusterData): Decision {
     return backedOff(facts) ?? { do: "start", as: "primary", why, until };
   }
   const why = reasonOf(verdict);
-  if (facts.silentForMs < SILENCE_MS || facts.grant.kind !== "grant") return wait("held", why);
+  if (facts.silentForMs < facts.silenceMs || facts.grant.kind !== "grant") return wait("held", why);
   const { epoch } = facts.grant.grant;
   return {
     do: "recover",
-    why: `${why} for ${SILENCE_MS / 1000} s`,
+    why: `${why} for ${facts.silenceMs / 1000} s`,
     note: { epoch, timeline: data.timeline },
     follow: undefined,
     epoch,
@@ -281,7 +303,12 @@ export function promotionObjection(
   if (data.kind !== "cluster") return "there is no usable data";
   if (!data.standbySignal) return "this site is no standby";
   if (isHeldback({ heldback, grant, data })) return "this site is held back, not a standby; start it";
-  return grantObjection(grant, data, site);
+  const objection = grantObjection(grant, data, site);
+  if (objection !== undefined || grant.kind !== "grant") return objection;
+  // On a child of it the grant would be for a grandparent afterwards, and for nothing after the next restart.
+  return grant.grant.timeline === data.timeline
+    ? undefined
+    : `the grant is for timeline ${grant.grant.timeline}, and a promotion would leave timeline ${data.timeline}`;
 }
 
 /** The running primary that took over from a site whose grant was taken away. */

@@ -219,6 +219,8 @@ class Founding {
         peers: [],
         excluded: [],
       });
+      // A note from before would lay claim to this standby.signal.
+      await site.writeHeldback(undefined);
       await site.follow(primary.name);
       return;
     }

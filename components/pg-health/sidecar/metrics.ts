@@ -15,7 +15,7 @@ export interface MetricsInput {
 }
 
 /** Words that do not go away by themselves. */
-const ALARMS = ["conflict", "held", "superseded", "fenced", "empty", "crashed"] as const;
+const ALARMS = ["conflict", "held", "superseded", "fenced", "diverged", "empty", "crashed"] as const;
 const GRANT_STATES = ["none", "held", "suspended"] as const;
 
 /** The gauges of one answer, made anew each time: what is unknown now must not stand there as an old value or a 0. */

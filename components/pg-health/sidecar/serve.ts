@@ -7,7 +7,7 @@ import { CertaintyKeeper } from "./certainty.ts";
 import type { Secrets, Settings, SiteConfig } from "./config.ts";
 import type { ControlEnd, ControlRoutes } from "./control.ts";
 import { listenControl } from "./control.ts";
-import { promotionObjection } from "./decide.ts";
+import { isHeldback, promotionObjection } from "./decide.ts";
 import { OrderError } from "./entrypoint.ts";
 import { found, FoundingError } from "./found.ts";
 import type { FoundingResult } from "./found.ts";
@@ -181,6 +181,7 @@ export class Sidecar {
     const checked = checkGrant(grant);
     if (checked.kind !== "grant")
       return refused(`grant: ${checked.kind === "unusable" ? checked.why : "none was given"}`);
+    const before = await this.#site.read();
     let found = "";
     const written = await this.#site.changeGrant((present) => {
       const seen =
@@ -191,6 +192,9 @@ export class Sidecar {
     });
     if (written === undefined) return refused(`the grant is another one by now: ${found}`);
     this.#log.info({ grant: written }, "grant given");
+    // The standby.signal of a site that was held back stays its own under the new grant.
+    if (written.state === "held" && isHeldback(before) && before.heldback !== undefined)
+      await this.#site.writeHeldback({ ...before.heldback, epoch: written.epoch });
     await this.#brain.look();
     return { ok: true, message: `grant of epoch ${written.epoch}, ${written.state}`, value: written };
   }
@@ -321,7 +325,8 @@ export class Sidecar {
       const veto = this.#brain.view?.veto;
       if (veto !== undefined && veto.word !== "stopping" && decision?.do === "nothing") return veto.why;
       const entrypoint = this.#brain.view?.facts.entrypoint;
-      if (entrypoint?.answers === true && entrypoint.status.postgres === "running") {
+      const settled = decision?.do === "nothing" && veto === undefined;
+      if (settled && entrypoint?.answers === true && entrypoint.status.postgres === "running") {
         this.#sql.forget();
         const answer = await this.#sql.get();
         // A refused role is a server that accepts connections; the role comes with the next command.

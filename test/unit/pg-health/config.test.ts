@@ -31,6 +31,7 @@ describe("checkConfig", () => {
         cacheMs: 100,
         peerMs: 2000,
         peerEveryMs: 2000,
+        silenceMs: 60_000,
         poolerMs: 2000,
         poolerEveryMs: 5000,
         lookEveryMs: 1000,

@@ -6,6 +6,7 @@ import {
   heldBySilence,
   leaseUntil,
 } from "../../../components/pg-health/sidecar/decide.ts";
+import type { ClusterData } from "../../../components/pg-health/sidecar/data-directory.ts";
 import type { Decision, Facts } from "../../../components/pg-health/sidecar/decide.ts";
 import type { PeerAnswer } from "../../../components/pg-health/sidecar/peer.ts";
 import { peerFacts } from "../../../components/pg-health/sidecar/site.ts";
@@ -18,6 +19,7 @@ const BASE: Facts = {
   certainty: undefined,
   clock: 5000,
   silentForMs: 0,
+  silenceMs: 60_000,
   entrypoint: entrypoint("waiting"),
   data: cluster(),
   grant: grant(),
@@ -35,6 +37,11 @@ const wait = (word: string, why?: string): object => ({
   ...(why === undefined ? {} : { why: expect.stringContaining(why) as string }),
 });
 const promoted = { timeline: 2, parent: 1, switchLsn: "0/3000000" };
+
+const crashed = (change: Parameters<typeof cluster>[0]): ClusterData => {
+  const data = cluster(change);
+  return { ...data, control: { ...data.control, state: "in production" } };
+};
 
 const TABLE: readonly (readonly [string, Partial<Facts>, object])[] = [
   ["a held grant that matches", {}, PRIMARY],
@@ -70,6 +77,21 @@ const TABLE: readonly (readonly [string, Partial<Facts>, object])[] = [
   [
     "standby.signal with a broken grant",
     { data: cluster({ standbySignal: true }), grant: { kind: "unusable", why: "it is not JSON" } },
+    STANDBY,
+  ],
+  [
+    "a standby whose checkpoint is past the fork of a newer timeline",
+    { data: cluster({ standbySignal: true, timeline: 2, history: { ...promoted, switchLsn: "0/1000000" } }) },
+    wait("diverged", "past that"),
+  ],
+  [
+    "a crashed primary's data beside a newer timeline",
+    { data: crashed({ standbySignal: true, timeline: 2, history: promoted }) },
+    wait("diverged", "crashed as primary"),
+  ],
+  [
+    "a cleanly stopped primary's data beside a newer timeline that forked after it",
+    { data: cluster({ standbySignal: true, timeline: 2, history: promoted }) },
     STANDBY,
   ],
   ["no grant", { grant: NO_GRANT }, wait("held", "no grant")],
