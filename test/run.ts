@@ -42,6 +42,7 @@ const ALONE = [
   "providers",
   "providers-ssh",
   "router",
+  "start-rules",
   "router-check",
   "router-reload",
 ].map((name) => `test/live/${name}.test.ts`);
