@@ -25,6 +25,19 @@ export interface Learned {
 const LOOK_MS = 100;
 const ASK_MS = 5000;
 
+/** In recovery alone: a primary's slot that is idle waits for its standby. Unreserved, as a founding makes them. */
+const FREE_SLOTS = `do $$
+declare idle record;
+begin
+  for idle in select slot_name from pg_replication_slots
+    where pg_is_in_recovery() and slot_type = 'physical' and starts_with(slot_name, 'heatwave_')
+      and not active and restart_lsn is not null
+  loop
+    perform pg_drop_replication_slot(idle.slot_name);
+    perform pg_create_physical_replication_slot(idle.slot_name);
+  end loop;
+end $$`;
+
 /** Carries actions out on a stack. */
 export class Actions {
   readonly #stack: Stack;
@@ -59,6 +72,11 @@ export class Actions {
             ? undefined
             : `${action.primary} streams to ${primary.streamingTo.join(", ") || "nobody"}`;
         });
+      case "free-slots": {
+        const site = this.#site(action.site);
+        await hostOf(this.#stack, site.host.name).sql(site.postgres, FREE_SLOTS, seconds);
+        return;
+      }
       case "await-routers":
         return this.#look(until, `not every router sends writes to ${action.site}`, () =>
           this.#routerObjection(action.site),

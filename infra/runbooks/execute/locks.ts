@@ -21,8 +21,8 @@ export interface LockRequest {
   readonly lock: Omit<Lock, "host">;
   /** In the order in which every runbook takes them: the stack file's. */
   readonly hosts: readonly StackHost[];
-  /** Token of a dead run's lock that may be taken over. */
-  readonly takeOver?: string;
+  /** By host: token of a dead run's lock that may be taken over. */
+  readonly takeOver?: ReadonlyMap<string, string>;
 }
 
 /**
@@ -45,7 +45,7 @@ export async function takeLocks({ lock, hosts, takeOver }: LockRequest): Promise
     return kept;
   };
   try {
-    for (const host of hosts) taken.push({ host, leave: await take(host, lock, takeOver) });
+    for (const host of hosts) taken.push({ host, leave: await take(host, lock, takeOver?.get(host.name)) });
   } catch (error) {
     await release();
     throw error;

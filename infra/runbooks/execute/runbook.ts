@@ -101,7 +101,7 @@ export async function runResume(io: Omit<RunbookIo, "confirm">): Promise<Runbook
       token: id,
     },
     hosts: reachable(stack, seen),
-    ...(dead === undefined ? {} : { takeOver: dead.token }),
+    takeOver: new Map(locks.map((lock) => [lock.host, lock.token])),
   });
   let kept = false;
   try {

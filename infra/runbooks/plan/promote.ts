@@ -234,6 +234,14 @@ export function afterPromotion(to: string, given: GrantView, from: string | null
             seconds: 60,
             mayFail: true,
           } satisfies Step,
+          {
+            // Left reserved they would keep all WAL of the new primary until max_slot_wal_keep_size.
+            id: "slots",
+            title: `Free the WAL that ${from}'s idle slots keep`,
+            action: { do: "free-slots", site: from },
+            seconds: 10,
+            mayFail: true,
+          } satisfies Step,
         ]),
     {
       id: "routers",

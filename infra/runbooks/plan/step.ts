@@ -26,6 +26,8 @@ export type Action =
   | { readonly do: "await-primary"; readonly site: string }
   /** The primary streams to the standby. */
   | { readonly do: "await-streaming"; readonly standby: string; readonly primary: string }
+  /** The standby's slots that nobody reads hold no WAL any more: they are made again, unreserved. */
+  | { readonly do: "free-slots"; readonly site: string }
   /** Every write listener of every router that answers has this site up, and no other. */
   | { readonly do: "await-routers"; readonly site: string };
 

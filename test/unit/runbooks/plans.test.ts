@@ -29,6 +29,7 @@ describe("promote", () => {
       "serve",
       "rejoin",
       "stream",
+      "slots",
       "routers",
     ]);
     expect(steps.filter(({ final }) => final).map(({ id }) => id)).toEqual(["promote"]);
@@ -273,7 +274,7 @@ describe("resume", () => {
       "after the promotion",
       [fenced, primary("chi-02", { grant: grant("held", 2), timeline: 2 })],
       "finish",
-      ["timeline", "serve", "rejoin", "stream", "routers"],
+      ["timeline", "serve", "rejoin", "stream", "slots", "routers"],
     ],
     [
       "after the promotion, the old host gone",
