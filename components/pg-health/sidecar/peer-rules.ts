@@ -158,8 +158,9 @@ export function followTarget(
 
 /**
  * The grant as it should be kept by what is seen, or undefined when it is right: declared sites that have data of the
- * cluster are its peers, at their declared addresses; a grant that is not held knows the highest epoch, so that the
- * next promotion takes a higher one; a held one names the timeline that its promotion made.
+ * cluster are its peers, at their declared addresses; a grant that is not held knows the epoch of the primary that it
+ * sees, so that the next promotion takes a higher one even if that primary is gone for good; a held one names the
+ * timeline that its promotion made. A grant that nobody has acted on yet teaches nothing: its runbook may take it back.
  */
 export function tendGrant(
   own: Claim,
@@ -177,11 +178,11 @@ export function tendGrant(
     (entry) =>
       entry.site !== site && founded.has(entry.site) && !grant.peers.some((peer) => peer.site === entry.site),
   );
+  const primary = primaryOf(own, sameSystem(grant.systemId, answers));
   const child = data.history?.timeline === data.timeline && data.history.parent === grant.timeline;
   const next: Grant = {
     ...grant,
-    epoch:
-      grant.state === "none" ? Math.max(grant.epoch, highestEpoch(grant.systemId, answers)) : grant.epoch,
+    epoch: grant.state === "none" ? Math.max(grant.epoch, primary?.grant?.epoch ?? 0) : grant.epoch,
     timeline: running && grant.state === "held" && child ? data.timeline : grant.timeline,
     peers: [...known, ...joined],
   };
