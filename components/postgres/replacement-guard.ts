@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import * as pulumi from "@pulumi/pulumi";
+import { holdHost } from "../../infra/hosts/operation-hold.ts";
 import { lookAtPostgres } from "../../infra/hosts/postgres-sighting.ts";
 import { borrowHost } from "../../infra/hosts/ssh-pool.ts";
 import type { SshTarget } from "../../infra/hosts/ssh-options.ts";
@@ -45,6 +46,8 @@ export class ReplacementGuard {
   /** Ends with the replacement that is under way. */
   #turn: Promise<void> = Promise.resolve();
   #underWay: { readonly site: string; readonly end: () => void } | undefined;
+  /** Lets runbooks at the host of the replacement that is under way again. */
+  #release: (() => Promise<void>) | undefined;
   /** Why no further standby may go. */
   #stuck: string | undefined;
 
@@ -102,13 +105,15 @@ export class ReplacementGuard {
     if (site !== undefined && !this.#pending.has(name)) return;
     await this.#takeTurn(site?.name ?? name);
     try {
+      // Before the look: what is seen then is not changed by a runbook until the container is back.
+      if (site !== undefined) this.#release = (await holdHost(targetOf(site), toolOf(site))).release;
       await this.#untilItMayGo(site?.name ?? name, name);
     } catch (error) {
-      this.#endTurn();
+      await this.#endTurn();
       throw error;
     }
     // A site that has left the stack file is not made again.
-    if (site === undefined) this.#endTurn();
+    if (site === undefined) await this.#endTurn();
   }
 
   async #afterCreate(name: string): Promise<void> {
@@ -120,7 +125,7 @@ export class ReplacementGuard {
       this.#stuck = error instanceof Error ? error.message : String(error);
       throw error;
     } finally {
-      this.#endTurn();
+      await this.#endTurn();
     }
   }
 
@@ -220,7 +225,10 @@ export class ReplacementGuard {
     this.#underWay = { site, end };
   }
 
-  #endTurn(): void {
+  async #endTurn(): Promise<void> {
+    const release = this.#release;
+    this.#release = undefined;
+    await release?.();
     this.#underWay?.end();
     this.#underWay = undefined;
   }
@@ -253,4 +261,9 @@ export class ReplacementGuard {
 function targetOf({ host }: Site): SshTarget {
   const { address, ssh } = host;
   return { address, port: ssh.port, user: ssh.user, hostKey: ssh.hostKey };
+}
+
+/** The host's installed tool (see `components/docker-host`). */
+function toolOf({ host }: Site): string {
+  return `${host.ssh.user === "root" ? "" : "sudo -n "}${host.root}/bin/host-tool`;
 }

@@ -8,6 +8,7 @@
 #   file KIND CONTAINER PATH SHA256 [ALSO]...   put a rendered text (stdin; also in conf/incoming) in force; ALSO is
 #                                               the sha256 of a text of kind `program` that the same reader reads
 #   secret KIND CONTAINER NAME OWNER            put a secret (stdin, closed by a line of its own) in force, mode 0600
+#   hold                                        keep runbooks away until stdin ends: `up` replaces a container
 #   lock [TOKEN]                                take the host's lock for a runbook: one line of JSON on stdin, which
 #                                               stays open as long as the runbook lives; TOKEN: a dead one's, taken over
 #   unlock TOKEN                                give it back
@@ -47,7 +48,7 @@ await() {
 verb=${1:-}
 [ $# -gt 0 ] && shift
 case $verb in
-  settings | space | folder | file | secret) apply "$verb" "$@" ;;
+  settings | space | folder | file | secret | hold) apply "$verb" "$@" ;;
   lock | unlock | ledger | operations) "$verb" "$@" ;;
-  *) fail "host-tool: unknown verb '$verb'; allowed: settings, space, folder, file, secret, lock, unlock, ledger, operations" ;;
+  *) fail "host-tool: unknown verb '$verb'; allowed: settings, space, folder, file, secret, hold, lock, unlock, ledger, operations" ;;
 esac

@@ -21,6 +21,12 @@ apply() {
   "$@"
 }
 
+# `up` replaces a container: held until its stdin ends.
+hold() {
+  echo held
+  exec cat >/dev/null
+}
+
 lock() {
   install -d -m 0755 "$operations"
   IFS= read -r text || fail "lock: one line of JSON is expected on stdin"

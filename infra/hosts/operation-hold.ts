@@ -1,0 +1,50 @@
+import { once } from "node:events";
+import { setTimeout as pause } from "node:timers/promises";
+import { describeTarget, SshError } from "./ssh-errors.ts";
+import type { SshTarget } from "./ssh-options.ts";
+import { borrowHost } from "./ssh-pool.ts";
+
+/** Seconds until the host must have said that it is held; its own tool waits 60 s for a runbook that is about to begin. */
+const HELD_SECONDS = 75;
+
+/**
+ * Keeps runbooks off a host, as every verb of `up` does while it runs, until `release`, or until this process is gone.
+ * @param tool command line of the host's installed host-tool
+ * @throws Error with the host's words while a runbook holds it; SshError when the host cannot be reached
+ */
+export async function holdHost(
+  target: SshTarget,
+  tool: string,
+): Promise<{ readonly release: () => Promise<void> }> {
+  const { host, release } = borrowHost(target);
+  try {
+    await host.connect({ attempts: 2, timeoutSeconds: 10 });
+    const child = await host.stream(`${tool} hold`);
+    let printed = "";
+    child.stderr.on("data", (text: Buffer) => (printed += text.toString()));
+    const held = once(child.stdout, "data").then(() => "held" as const);
+    const ended = once(child, "close").then(() => "ended" as const);
+    held.catch(() => undefined);
+    const first = await Promise.race([
+      held,
+      ended,
+      pause(HELD_SECONDS * 1000, "late" as const, { ref: false }),
+    ]);
+    if (first !== "held") {
+      child.kill();
+      const why = first === "late" ? `no answer within ${HELD_SECONDS} s` : printed.trim();
+      throw new SshError("failed", `${describeTarget(target)}: ${why.replace(/^error: /, "")}`);
+    }
+    return {
+      release: async () => {
+        child.stdin.end();
+        await Promise.race([ended, pause(5000, undefined, { ref: false })]);
+        child.kill();
+        await release();
+      },
+    };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
