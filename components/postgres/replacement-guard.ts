@@ -184,9 +184,10 @@ export class ReplacementGuard {
       throw new Error(
         `${name} has left the stack file but is the primary now; flip to a site that stays before it goes`,
       );
-    this.#endTurn();
+    await this.#endTurn();
     await this.#untilOthersAreDone(site);
     await this.#takeTurn(site.name);
+    this.#release = (await holdHost(targetOf(site), toolOf(site))).release;
     const again = mayReplace(site.name, await this.#lookAtAll());
     if (again.kind === "primary") throw new Error(refusalOfPrimary(this.#topology, site, pulumi.getStack()));
   }

@@ -58,7 +58,7 @@ describe("faults of the operator's side, in a sealed world of production", { tim
         `docker run --rm --user ${user} -v ${chi.volume}:/data --entrypoint bash ${image} -c "${script}"`,
       );
     await world.host(chi.host.name, `docker volume create ${chi.volume}`);
-    await inVolume("0", `install -d -o 999 -g 999 /data/18`);
+    await inVolume("0", `install -d -o 999 -g 999 /data /data/18`);
     await inVolume(
       "999:999",
       `/usr/lib/postgresql/18/bin/initdb -D ${data} >/dev/null && touch ${data}/ours`,
