@@ -3,7 +3,7 @@ import { remote, type types } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { Host } from "../../infra/topology/model.ts";
-import { hostToolText } from "./host-tool.ts";
+import { hostToolText, preparationText } from "./host-tool.ts";
 
 export interface DockerHostArgs {
   readonly host: Host;
@@ -37,7 +37,12 @@ export class DockerHost extends pulumi.ComponentResource {
     this.tool = `${this.sudo}${args.host.root}/bin/host-tool`;
     const settings = new remote.Command(
       `${name}-settings`,
-      { connection: this.connection, create: `${this.tool} settings`, logging: remote.Logging.None },
+      {
+        connection: this.connection,
+        // What a host has to be may change with this package: then it is prepared again.
+        create: `${this.tool} settings # sha256:${sha256(preparationText())}`,
+        logging: remote.Logging.Stderr,
+      },
       { parent: this, dependsOn: tool },
     );
     this.ready = [settings, this.createNetwork(name, args)];
@@ -77,7 +82,7 @@ export class DockerHost extends pulumi.ComponentResource {
       `${name}-tool`,
       {
         connection: this.connection,
-        create: `${this.sudo}sh -c '${install}' # sha256:${sha256(text)}`,
+        create: `${prerequisites(this.host)}${this.sudo}sh -c '${install}' # sha256:${sha256(text)}`,
         stdin: text,
         logging: remote.Logging.None,
       },
@@ -116,6 +121,29 @@ function connectionOf(host: Host): types.input.remote.ConnectionArgs {
     dialErrorLimit: 3,
     perDialTimeout: 10,
   };
+}
+
+/** What the first command on a host needs, each with an error that names the fix. Plain sh: nothing is installed yet. */
+function prerequisites({ name, ssh: { user } }: Host): string {
+  const need = (test: string, error: string): string =>
+    `${test} || { echo "error: ${name}: ${error}" >&2; exit 1; }; `;
+  return [
+    user === "root"
+      ? ""
+      : need(
+          "sudo -n true 2>/dev/null",
+          `${user} may not use sudo without a password; allowed: root, or a user with it; fix: echo '${user} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/heatwave`,
+        ),
+    need(
+      "command -v docker >/dev/null",
+      "there is no docker command; fix: install Docker Engine 23 or newer (https://docs.docker.com/engine/install/)",
+    ),
+    need(
+      "docker version >/dev/null 2>&1",
+      `${user} does not reach Docker's daemon; fix: systemctl start docker, and usermod -aG docker ${user}`,
+    ),
+    need("command -v flock >/dev/null", "there is no flock command; fix: install util-linux"),
+  ].join("");
 }
 
 /** sha256 (hex) of a text's UTF-8 bytes. */

@@ -6,8 +6,8 @@ import { sha256 } from "./docker-host.ts";
 /** Who reads the file, which decides how it is checked, reloaded and verified (see `source/readers.sh`). */
 export type FileKind = "haproxy" | "postgres" | "hba" | "ident" | "pooler" | "restart" | "program" | "script";
 
-/** The same of a secret; `plain`: nothing that runs holds it. */
-export type SecretKind = "users" | "passfile" | "restart" | "plain";
+/** The same of a secret; `live`: read anew at each use; `plain`: nothing that runs holds it. */
+export type SecretKind = "users" | "passfile" | "live" | "plain";
 
 export interface HostFileArgs {
   readonly dockerHost: DockerHost;

@@ -5,6 +5,11 @@ export function hostToolText(): string {
   return source("host-tool.sh").replaceAll(/^#include (.+)$/gm, (_, file: string) => source(file));
 }
 
+/** The part that prepares the host itself. */
+export function preparationText(): string {
+  return source("prepare.sh");
+}
+
 function source(file: string): string {
   return readFileSync(new URL(`./source/${file}`, import.meta.url), "utf8");
 }

@@ -74,7 +74,7 @@ export class HealthEndpoint extends pulumi.ComponentResource {
           dockerHost,
           container,
           fileName: "pg-health.json",
-          kind: "restart",
+          kind: "live",
           owner: POSTGRES_USER,
           content: `${JSON.stringify({ healthPassword: secrets.healthPassword, peerSecret: secrets.peerSecret })}\n`,
         },

@@ -11,10 +11,18 @@ import { createFolder, createSecretFile, HostFile } from "../docker-host/host-fi
 import { renderObjectsSql } from "./render/objects-sql.ts";
 import { renderPgHba } from "./render/pg-hba.ts";
 import type { ReplacementGuard } from "./replacement-guard.ts";
-import { renderPostgresqlConf, RUN_DIRECTORY, SOCKET_DIRECTORY } from "./render/postgresql-conf.ts";
+import {
+  renderPostgresqlConf,
+  RUN_DIRECTORY,
+  SOCKET_DIRECTORY,
+  walMegabytes,
+} from "./render/postgresql-conf.ts";
 
 /** uid and gid of `postgres` in the Debian image (docker-library/postgres). */
 export const POSTGRES_USER = "999:999";
+
+/** Below this a new PostgreSQL has no room to work in, MB. */
+const LEAST_FREE_MEGABYTES = 1024;
 
 export interface PostgresInstanceArgs {
   readonly topology: Topology;
@@ -50,8 +58,9 @@ export class PostgresInstance extends pulumi.ComponentResource {
       { parent: this, dependsOn: [...dockerHost.ready] },
     );
     this.volume = this.createVolume(name, args);
+    const room = this.createRoomCheck(name, args, this.volume);
     const files = [...this.createFiles(name, args, folder), ...this.createSecrets(name, args, folder)];
-    this.container = this.createServer(name, args, [folder, this.volume, ...files]);
+    this.container = this.createServer(name, args, [folder, room, ...files]);
     this.registerOutputs({ container: this.container.name, volume: this.volume.name });
   }
 
@@ -61,6 +70,23 @@ export class PostgresInstance extends pulumi.ComponentResource {
       `${name}-data`,
       { name: site.volume },
       { parent: this, provider: dockerHost.provider, protect: true, retainOnDelete: true },
+    );
+  }
+
+  /** Warns where the volume has no room for the WAL that a missing standby may come to hold back. */
+  private createRoomCheck(
+    name: string,
+    { site, dockerHost, postgres }: PostgresInstanceArgs,
+    volume: docker.Volume,
+  ): remote.Command {
+    return new remote.Command(
+      `${name}-room`,
+      {
+        connection: dockerHost.connection,
+        create: `${dockerHost.tool} space ${site.volume} ${LEAST_FREE_MEGABYTES} ${walMegabytes(postgres)}`,
+        logging: remote.Logging.Stderr,
+      },
+      { parent: this, dependsOn: [...dockerHost.ready, volume] },
     );
   }
 

@@ -6,6 +6,7 @@
 #   passfile   the password that a standby logs in with
 #   restart    what pg-health reads once, at its start: the container is restarted; with it come its programs
 #   program    what a `restart` text is read by: in force with that one
+#   live       secrets that pg-health reads anew at each use
 #   script     read anew each time it is run
 #   plain      read by nobody yet, or anew each time
 
@@ -49,7 +50,7 @@ check() {
     hba | ident) check_by_start "$candidate" ;;
     pooler | users) check_pooler ;;
     program) inside node --input-type=module --check - <"$new" ;;
-    restart) inside node /opt/heatwave/pg-health.mjs check "${directory##*/}" <"$new" ;;
+    restart | live) inside node /opt/heatwave/pg-health.mjs check "${directory##*/}" <"$new" ;;
     script) inside "$(interpreter)" -n "$candidate" ;;
     *) ;;
   esac

@@ -6,6 +6,8 @@ import type { Decision, Facts, Failures, IdleWord, VetoWord } from "./decide.ts"
 import { Muscle } from "./muscle.ts";
 import type { PeerAnswer } from "./peer.ts";
 import { followTarget, tendGrant } from "./peer-rules.ts";
+import type { Limits } from "./limits.ts";
+import { shortOf } from "./limits.ts";
 import type { SingleFlight } from "./single-flight.ts";
 import type { Site, SiteFacts } from "./site.ts";
 import type { SqlAnswer } from "./sql.ts";
@@ -68,6 +70,7 @@ export class Brain {
   #founding = false;
   #silentSince: number | undefined;
   #stopping: Promise<void> | undefined;
+  #outgrowing: Promise<void> | undefined;
   #looking: Promise<void> | undefined;
   #again = false;
   #said = "";
@@ -254,6 +257,29 @@ export class Brain {
     } else if (await this.#site.refreshFollowConf()) {
       this.#log.info("follow.conf written again");
       await this.#muscle.reload();
+    }
+    // In the background: a silent PostgreSQL must not hold up the looks.
+    if (isRunning(site))
+      this.#outgrowing ??= this.#outgrow(data.control.limits).finally(() => {
+        this.#outgrowing = undefined;
+      });
+  }
+
+  /** A standby whose primary has come to need more than it has: paused, it could not take over. */
+  async #outgrow(needed: Limits): Promise<void> {
+    try {
+      const answer = await this.#sql.get();
+      if (!answer.ok || !answer.facts.inRecovery || !answer.facts.replayPaused) return;
+      const short = shortOf(needed, answer.facts.limits);
+      if (short.length === 0) return;
+      // This end is ordered: it is no failure. The next look starts it.
+      this.#countedStarts = this.#starts;
+      await this.#muscle.stop(
+        `replay is paused, since the primary has higher limits (${short.join(", ")}): a start takes them`,
+      );
+      void this.look();
+    } catch (error) {
+      this.#log.error({ err: error }, "a paused standby was not restarted");
     }
   }
 

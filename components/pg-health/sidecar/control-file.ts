@@ -5,6 +5,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
+import type { Limits } from "./limits.ts";
 import { formatLsn } from "./size.ts";
 
 /** The cluster state as pg_controldata names it. */
@@ -34,6 +35,8 @@ export interface ControlFile {
   readonly changedAt: number;
   readonly checksums: boolean;
   readonly walLogHints: boolean;
+  /** The primary's, as of what was replayed. */
+  readonly limits: Limits;
   readonly walSegmentBytes: number;
   readonly catalogVersion: number;
 }
@@ -102,6 +105,13 @@ export function parseControlFile(bytes: Buffer): ControlFile {
     changedAt: Number(bytes.readBigInt64LE(24)),
     checksums: bytes.readUInt32LE(252) !== 0,
     walLogHints: bytes.readUInt8(176) !== 0,
+    limits: {
+      max_connections: bytes.readInt32LE(180),
+      max_worker_processes: bytes.readInt32LE(184),
+      max_wal_senders: bytes.readInt32LE(188),
+      max_prepared_transactions: bytes.readInt32LE(192),
+      max_locks_per_transaction: bytes.readInt32LE(196),
+    },
     walSegmentBytes: bytes.readUInt32LE(228),
     catalogVersion: bytes.readUInt32LE(12),
   };

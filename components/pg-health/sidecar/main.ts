@@ -14,7 +14,7 @@ import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { pino } from "pino";
-import { checkConfig, checkSecrets } from "./config.ts";
+import { checkConfig, checkSecrets, liveSecrets } from "./config.ts";
 import { askControl, ControlUnreachable } from "./control.ts";
 import type { ControlEnd, ControlRoutes } from "./control.ts";
 import { ConfigError, readJson } from "./json-reader.ts";
@@ -45,7 +45,7 @@ async function serve(): Promise<void> {
     base: { site: settings.site },
     timestamp: pino.stdTimeFunctions.isoTime,
   });
-  const hidden = checkSecrets(readJson(`${secrets}/pg-health.json`), `${secrets}/pg-health.json`);
+  const hidden = liveSecrets(`${secrets}/pg-health.json`);
   const sidecar = new Sidecar(settings, hidden, { state, control, boot }, log);
   await sidecar.start();
   let leaving = false;

@@ -40,7 +40,7 @@ export class Muscle {
 
   /** Stops PostgreSQL, at once if need be. Never rejects. */
   async stop(why: string): Promise<void> {
-    this.#log.warn({ why }, "stops PostgreSQL to start it in another role");
+    this.#log.warn({ why }, "stops PostgreSQL to start it anew");
     const { entrypoint } = this.#site;
     try {
       await entrypoint.order("stop", ["fast"], FAST_STOP_MS);

@@ -78,14 +78,18 @@ export function databaseRow(row: Row): DatabaseRow {
 /** Probes the pooler again and again in the background, so that no asker ever waits for it. */
 export class PoolerProbe {
   readonly #config: PoolerConfig;
-  readonly #password: string;
+  readonly #password: string | (() => string);
   readonly #limitMs: number;
   readonly #everyMs: number;
   #report: PoolerReport | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  constructor(config: PoolerConfig, password: string, limits: { poolerMs: number; poolerEveryMs: number }) {
+  constructor(
+    config: PoolerConfig,
+    password: string | (() => string),
+    limits: { poolerMs: number; poolerEveryMs: number },
+  ) {
     this.#config = config;
     this.#password = password;
     this.#limitMs = limits.poolerMs;

@@ -55,7 +55,8 @@ export class Sidecar {
     this.#places = places;
     this.#log = log;
     this.#site = new Site(settings, places.state);
-    this.#source = new PostgresSource(settings.postgres, secrets.healthPassword, settings.limits.probeMs);
+    const password = (): string => secrets.healthPassword;
+    this.#source = new PostgresSource(settings.postgres, password, settings.limits.probeMs);
     const metrics = new Metrics();
     this.#sql = new SingleFlight(async () => {
       const answer = await this.#source.probe();
@@ -65,7 +66,9 @@ export class Sidecar {
     this.#certainty = new CertaintyKeeper(this.#site.certaintyFile);
     this.#peers = new PeerWatch({
       peers: () => this.#whomToAsk(),
-      secret: secrets.peerSecret,
+      get secret() {
+        return secrets.peerSecret;
+      },
       limitMs: settings.limits.peerMs,
       everyMs: settings.limits.peerEveryMs,
       onChange: () => void this.#brain.look(),
@@ -84,8 +87,7 @@ export class Sidecar {
       sql: this.#sql,
       log,
     });
-    this.#pooler =
-      settings.pooler && new PoolerProbe(settings.pooler, secrets.healthPassword, settings.limits);
+    this.#pooler = settings.pooler && new PoolerProbe(settings.pooler, password, settings.limits);
     const facts = new SingleFlight(() => this.#site.read(), settings.limits.cacheMs);
     this.#health = createHealthServer({
       site: settings.site,

@@ -1,6 +1,8 @@
 /** What PostgreSQL itself says, over one connection, within a limit. */
 import pg from "pg";
 import type { PostgresConfig } from "./config.ts";
+import type { Limits } from "./limits.ts";
+import { LIMITS } from "./limits.ts";
 
 export interface SqlFacts {
   readonly inRecovery: boolean;
@@ -17,6 +19,8 @@ export interface SqlFacts {
   readonly replayedLsn: string | undefined;
   readonly replayedAt: string | undefined;
   readonly replayPaused: boolean;
+  /** What it runs with. */
+  readonly limits: Limits;
   /** State of the WAL receiver: `streaming` is the good one; undefined without one. */
   readonly receiver: string | undefined;
   /** Bytes of the sender's last known position that are not replayed / not received; undefined while not connected. */
@@ -66,6 +70,7 @@ select pg_is_in_recovery() as in_recovery,
        pg_last_wal_replay_lsn()::text as replayed_lsn,
        pg_last_xact_replay_timestamp()::text as replayed_at,
        case when pg_is_in_recovery() then pg_is_wal_replay_paused() else false end as replay_paused,
+       json_build_object(${LIMITS.map((name) => `'${name}', current_setting('${name}')::int`).join(", ")}) as limits,
        r.status as receiver,
        case when r.latest_end_lsn is not null then
          greatest(pg_wal_lsn_diff(r.latest_end_lsn, pg_last_wal_replay_lsn()), 0)::float8 end as replay_lag_bytes,
@@ -94,6 +99,7 @@ interface Row {
   readonly replayed_lsn: string | null;
   readonly replayed_at: string | null;
   readonly replay_paused: boolean;
+  readonly limits: Limits;
   readonly receiver: string | null;
   readonly replay_lag_bytes: number | null;
   readonly receive_lag_bytes: number | null;
@@ -114,6 +120,7 @@ function facts(row: Row): SqlFacts {
     replayedLsn: row.replayed_lsn ?? undefined,
     replayedAt: row.replayed_at ?? undefined,
     replayPaused: row.replay_paused,
+    limits: row.limits,
     receiver: row.receiver ?? undefined,
     replayLagBytes: row.replay_lag_bytes ?? undefined,
     receiveLagBytes: row.receive_lag_bytes ?? undefined,
@@ -155,11 +162,11 @@ export function sqlState(error: unknown): string | undefined {
 /** The real PostgreSQL behind its unix socket. */
 export class PostgresSource implements SqlSource {
   readonly #config: PostgresConfig;
-  readonly #password: string;
+  readonly #password: string | (() => string);
   readonly #limitMs: number;
   #client: pg.Client | undefined;
 
-  constructor(config: PostgresConfig, password: string, limitMs: number) {
+  constructor(config: PostgresConfig, password: string | (() => string), limitMs: number) {
     this.#config = config;
     this.#password = password;
     this.#limitMs = limitMs;

@@ -36,6 +36,26 @@ export function renderPostgresqlConf(
   ].join("\n");
 }
 
+/** WAL that a standby which stays away may hold back. */
+const SLOT_WAL = "16GB";
+
+/** PostgreSQL's own default of max_wal_size. */
+const CHECKPOINT_WAL = "1GB";
+
+/** MB of WAL that may come to stand on the data volume: between checkpoints, and for a standby that stays away. */
+export function walMegabytes({ parameters }: StackConfig["postgres"]): number {
+  return (
+    megabytes(parameters["max_slot_wal_keep_size"] ?? SLOT_WAL) +
+    megabytes(parameters["max_wal_size"] ?? CHECKPOINT_WAL)
+  );
+}
+
+/** A size as PostgreSQL writes it; without a unit these parameters count in MB. */
+function megabytes(size: string | number | boolean): number {
+  const [, digits = "0", unit = "MB"] = /^\s*(\d+)\s*([kMGT]B)?\s*$/.exec(String(size)) ?? [];
+  return Math.ceil(Number(digits) * ({ kB: 1 / 1024, MB: 1, GB: 1024, TB: 1024 ** 2 }[unit] ?? 1));
+}
+
 function ownSettings(site: Site): readonly Setting[] {
   return [
     ["cluster_name", site.name],
@@ -53,7 +73,7 @@ function replicationDefaults(topology: Topology): readonly Setting[] {
   const senders = Math.max(10, topology.sites.length * 2 + 4);
   return [
     ["max_replication_slots", senders],
-    ["max_slot_wal_keep_size", "16GB"],
+    ["max_slot_wal_keep_size", SLOT_WAL],
     ["max_wal_senders", senders],
     // After a crash a standby asks again at once, not only after 5 s.
     ["wal_retrieve_retry_interval", "500ms"],

@@ -131,8 +131,29 @@ supervise() { # tag command [argument …]
   ) &
 }
 
+# A standby has to have these at least as high as its primary had them: else it refuses to start. Where its file has less
+# (lowered before the primary was restarted, or not raised with it), it takes the primary's, which its control file knows.
+primary_limits() { # sets the array limits
+  local line label own needed
+  limits=()
+  while IFS= read -r line; do
+    label=${line%% setting:*} needed=${line##* }
+    case $label in
+      max_prepared_xacts) label=max_prepared_transactions ;;
+      max_locks_per_xact) label=max_locks_per_transaction ;;
+      max_connections | max_worker_processes | max_wal_senders) ;;
+      *) continue ;;
+    esac
+    own=$("$PG_BIN/postgres" -D "$PGDATA" -c "config_file=$CONF/postgresql.conf" -C "$label" 2>/dev/null)
+    [[ $own =~ ^[0-9]+$ && $needed =~ ^[0-9]+$ ]] && ((own < needed)) || continue
+    say "starts with $label = $needed, which the primary had, and not $own"
+    limits+=(-c "$label=$needed")
+  done < <(LC_ALL=C "$PG_BIN/pg_controldata" -D "$PGDATA" 2>/dev/null)
+}
+
 start_postgres() {
-  local sockets=$RUN/sql
+  local sockets=$RUN/sql limits=()
+  [[ -e $PGDATA/standby.signal ]] && primary_limits
   # `docker exec … psql` looks where the image's libpq does.
   [[ -d /var/run/postgresql && -w /var/run/postgresql && -z ${HEATWAVE_PRIVATE_SOCKET:-} ]] && sockets+=,/var/run/postgresql
   write_passfile
@@ -141,7 +162,7 @@ start_postgres() {
   # The lock (9) goes along into every backend, so that the next entrypoint can tell whether anything of this one
   # still lives on the data.
   supervise "postgres.$generation" "$PG_BIN/postgres" -D "$PGDATA" -c "config_file=$CONF/postgresql.conf" \
-    -c "hba_file=$CONF/pg_hba.conf" -c "ident_file=$CONF/pg_ident.conf" -c "unix_socket_directories=$sockets"
+    -c "hba_file=$CONF/pg_hba.conf" -c "ident_file=$CONF/pg_ident.conf" -c "unix_socket_directories=$sockets" "${limits[@]}"
 }
 
 postmaster_event() { # pid|exit value

@@ -52,6 +52,13 @@ describe("parseControlFile", () => {
       changedAt: Date.parse("2026-11-22T05:33:14Z") / 1000,
       checksums: true,
       walLogHints: false,
+      limits: {
+        max_connections: 100,
+        max_worker_processes: 8,
+        max_wal_senders: 10,
+        max_prepared_transactions: 0,
+        max_locks_per_transaction: 64,
+      },
       walSegmentBytes: 16 * 1024 * 1024,
       catalogVersion: 202506291,
     });

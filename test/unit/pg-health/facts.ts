@@ -3,6 +3,7 @@ import type { ControlFile } from "../../../components/pg-health/sidecar/control-
 import type { ClusterData } from "../../../components/pg-health/sidecar/data-directory.ts";
 import type { EntrypointFacts, EntrypointStatus } from "../../../components/pg-health/sidecar/entrypoint.ts";
 import type { Grant, GrantRecord } from "../../../components/pg-health/sidecar/grant.ts";
+import type { Limits } from "../../../components/pg-health/sidecar/limits.ts";
 import type { PeerAnswer, PeerFacts } from "../../../components/pg-health/sidecar/peer.ts";
 import type { SqlAnswer, SqlFacts } from "../../../components/pg-health/sidecar/sql.ts";
 
@@ -33,11 +34,21 @@ export function cluster(change: Partial<ClusterData> & { systemId?: string } = {
     changedAt: 0,
     checksums: true,
     walLogHints: false,
+    limits: DEFAULT_LIMITS,
     walSegmentBytes: 16_777_216,
     catalogVersion: 202506291,
   };
   return { kind: "cluster", control, standbySignal: false, history: undefined, timeline: 1, ...rest };
 }
+
+/** PostgreSQL's own defaults. */
+export const DEFAULT_LIMITS: Limits = {
+  max_connections: 100,
+  max_worker_processes: 8,
+  max_wal_senders: 10,
+  max_prepared_transactions: 0,
+  max_locks_per_transaction: 64,
+};
 
 export const NO_GRANT: GrantRecord = { kind: "absent" };
 
@@ -64,6 +75,7 @@ export function sqlFacts(change: Partial<SqlFacts> = {}): SqlAnswer {
       replayedLsn: undefined,
       replayedAt: undefined,
       replayPaused: false,
+      limits: DEFAULT_LIMITS,
       receiver: undefined,
       replayLagBytes: undefined,
       receiveLagBytes: undefined,
