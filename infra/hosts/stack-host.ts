@@ -14,8 +14,6 @@ export interface StackHostAddress {
   readonly root: string;
 }
 
-/** Seconds for one attempt to log in. A dead host must not hold up what is said of the others. */
-const DIAL_SECONDS = 3;
 const DIAL_ATTEMPTS = 1;
 
 /**
@@ -28,13 +26,14 @@ export class StackHost {
   readonly #ssh: SshHost;
   readonly #sudo: string;
 
-  constructor(host: StackHostAddress) {
+  /** @param dialSeconds for the one attempt to log in: a dead host must not hold up what is said of the others */
+  constructor(host: StackHostAddress, dialSeconds: number) {
     this.name = host.name;
     this.root = host.root;
     this.#sudo = host.ssh.user === "root" ? "" : "sudo -n ";
     this.#ssh = new SshHost(
       { address: host.address, port: host.ssh.port, user: host.ssh.user, hostKey: host.ssh.hostKey },
-      { attempts: DIAL_ATTEMPTS, timeoutSeconds: DIAL_SECONDS },
+      { attempts: DIAL_ATTEMPTS, timeoutSeconds: dialSeconds },
     );
   }
 

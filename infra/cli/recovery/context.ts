@@ -13,18 +13,21 @@ export const PROJECT = join(dirname(fileURLToPath(import.meta.url)), "../../..")
 /** The ledger's copy, and what was last seen, lie here. */
 export const STATE = join(PROJECT, ".heatwave");
 
+/** Seconds to log in to a host: a look must be quick, a runbook must not take a slow host for a dead one. */
+const DIAL_SECONDS = { look: 3, runbook: 10 } as const;
+
 /**
  * The stack of that name with a connection to each of its hosts, none of them made yet. No secret is read.
  * @throws {ConfigError} when the stack file is wrong
  */
-export function openStack(name: string, directory: string = PROJECT): Stack {
-  const config = loadStackFile(directory, name, readOverlay());
+export function openStack(name: string, purpose: keyof typeof DIAL_SECONDS): Stack {
+  const config = loadStackFile(PROJECT, name, readOverlay());
   const topology = buildTopology(config);
   return {
     name,
     topology,
     config,
-    hosts: new Map(topology.hosts.map((host) => [host.name, new StackHost(host)])),
+    hosts: new Map(topology.hosts.map((host) => [host.name, new StackHost(host, DIAL_SECONDS[purpose])])),
   };
 }
 

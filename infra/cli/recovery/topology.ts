@@ -1,7 +1,7 @@
 import { rememberSeen } from "../../runbooks/execute/ledger.ts";
 import { judge } from "../../runbooks/judge.ts";
 import type { Observation } from "../../runbooks/observe/observation.ts";
-import { observe } from "../../runbooks/observe/observe.ts";
+import { observe, QUICK_MS } from "../../runbooks/observe/observe.ts";
 import { paintFor } from "../engine/paint.ts";
 import { closeStack, openStack, STATE } from "./context.ts";
 import { topologyLines } from "./topology-text.ts";
@@ -16,9 +16,9 @@ const WATCH_SECONDS = 2;
 
 /** Looks and prints; with `watch` until Ctrl-C. */
 export async function topologyVerb(name: string, options: TopologyOptions): Promise<number> {
-  const stack = openStack(name);
+  const stack = openStack(name, "look");
   const print = async (): Promise<string> => {
-    const { ledger: _, ...seen } = await observe(stack);
+    const { ledger: _, ...seen } = await observe(stack, QUICK_MS);
     const findings = judge(seen);
     const [verdict] = findings;
     await remember(name, seen);

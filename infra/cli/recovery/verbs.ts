@@ -27,7 +27,7 @@ export interface ConfirmOptions {
 }
 
 async function withStack<T>(name: string, work: (stack: Stack) => Promise<T>): Promise<T> {
-  const stack = openStack(name);
+  const stack = openStack(name, "runbook");
   try {
     return await work(stack);
   } finally {

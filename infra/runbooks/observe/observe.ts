@@ -7,8 +7,10 @@ import { listenerViews } from "./router-state.ts";
 import { DATABASE_QUERY, siteView, withLag } from "./site-state.ts";
 import type { DatabaseAnswer, SiteAnswers, SiteDocument } from "./site-state.ts";
 
-/** Milliseconds that each question may take. All are asked at once, so a look takes as long as its slowest answer. */
-const ASK_MS = 2500;
+/** Milliseconds for each question of a look that must be quick. All are asked at once. */
+export const QUICK_MS = 2500;
+/** The same for a runbook, which must not take a slow site for a silent one. */
+const PATIENT_MS = 10_000;
 /** Ledger lines that are read of each host. */
 const LEDGER_LINES = 200;
 
@@ -23,14 +25,17 @@ export interface Stack {
 /** Looks at everything at once. A host that cannot be reached costs its own rows alone. */
 export async function observe(
   stack: Stack,
+  askMs: number = PATIENT_MS,
 ): Promise<Observation & { readonly ledger: readonly LedgerEntry[] }> {
   const { topology } = stack;
   const logins = new Map(topology.hosts.map((host) => [host.name, login(hostOf(stack, host.name))]));
   const reach = (name: string): Promise<string | null> => logins.get(name) ?? Promise.resolve("no such host");
   const [hosts, answers, routers] = await Promise.all([
-    Promise.all(topology.hosts.map((host) => observeHost(stack, host, reach(host.name)))),
-    Promise.all(topology.sites.map((site) => observeSite(stack, site, reach(site.host.name)))),
-    Promise.all(topology.routers.map((router) => observeRouter(stack, router, reach(router.host.name)))),
+    Promise.all(topology.hosts.map((host) => observeHost(stack, host, reach(host.name), askMs))),
+    Promise.all(topology.sites.map((site) => observeSite(stack, site, reach(site.host.name), askMs))),
+    Promise.all(
+      topology.routers.map((router) => observeRouter(stack, router, reach(router.host.name), askMs)),
+    ),
   ]);
   const documents = new Map(
     answers.flatMap(({ site, document }) => (document === null ? [] : [[site, document] as const])),
@@ -70,13 +75,14 @@ async function observeHost(
   stack: Stack,
   { name, address }: Host,
   reached: Promise<string | null>,
+  askMs: number,
 ): Promise<{ readonly view: HostView; readonly ledger: readonly LedgerEntry[] }> {
   const unreachable = await reached;
   const view = { name, address, unreachable, lock: null, operationsUnknown: null };
   if (unreachable !== null) return { view, ledger: [] };
   try {
     const asked = await hostOf(stack, name).tool(["operations", String(LEDGER_LINES)], {
-      seconds: ASK_MS / 1000,
+      seconds: askMs / 1000,
     });
     if (asked.exitCode !== 0) throw new Error(asked.stderr.trim() || `status ${asked.exitCode}`);
     const { lock, ledger } = readOperations(asked.stdout);
@@ -86,14 +92,22 @@ async function observeHost(
   }
 }
 
-async function observeSite(stack: Stack, site: Site, reached: Promise<string | null>): Promise<SiteAnswers> {
+async function observeSite(
+  stack: Stack,
+  site: Site,
+  reached: Promise<string | null>,
+  askMs: number,
+): Promise<SiteAnswers> {
   const base = { site: site.name, host: site.host.name };
   const [word, status, overSsh] = await Promise.all([
-    httpText(site, "/"),
-    httpText(site, "/status"),
+    httpText(site, "/", askMs),
+    httpText(site, "/status", askMs),
     reached.then(async (unreachable) => {
       if (unreachable !== null) return { silent: unreachable, document: null, database: null };
-      const [facts, database] = await Promise.all([controlFacts(stack, site), databaseFacts(stack, site)]);
+      const [facts, database] = await Promise.all([
+        controlFacts(stack, site, askMs),
+        databaseFacts(stack, site, askMs),
+      ]);
       return { ...facts, database };
     }),
   ]);
@@ -114,11 +128,12 @@ async function observeSite(stack: Stack, site: Site, reached: Promise<string | n
 async function controlFacts(
   stack: Stack,
   site: Site,
+  askMs: number,
 ): Promise<{ readonly silent: string | null; readonly document: SiteDocument | null }> {
   try {
     const end = await hostOf(stack, site.host.name).control(site.pgHealth.container, {
       route: "GET /facts",
-      limitMs: ASK_MS,
+      limitMs: askMs,
     });
     if (!end.ok) throw new Error(end.message);
     return { silent: null, document: end.value as SiteDocument };
@@ -127,9 +142,9 @@ async function controlFacts(
   }
 }
 
-async function databaseFacts(stack: Stack, site: Site): Promise<DatabaseAnswer | null> {
+async function databaseFacts(stack: Stack, site: Site, askMs: number): Promise<DatabaseAnswer | null> {
   try {
-    const text = await hostOf(stack, site.host.name).sql(site.postgres, DATABASE_QUERY, ASK_MS / 1000);
+    const text = await hostOf(stack, site.host.name).sql(site.postgres, DATABASE_QUERY, askMs / 1000);
     return JSON.parse(text) as DatabaseAnswer;
   } catch {
     // PostgreSQL does not run, or does not answer: pg-health says which.
@@ -138,10 +153,10 @@ async function databaseFacts(stack: Stack, site: Site): Promise<DatabaseAnswer |
 }
 
 /** A GET as the routers ask it; null when there is no answer. */
-async function httpText(site: Site, path: string): Promise<string | null> {
+async function httpText(site: Site, path: string, askMs: number): Promise<string | null> {
   try {
     const url = `http://${site.host.address}:${site.pgHealth.port}${path}`;
-    const reply = await fetch(url, { signal: AbortSignal.timeout(ASK_MS) });
+    const reply = await fetch(url, { signal: AbortSignal.timeout(askMs) });
     return (await reply.text()).trim();
   } catch {
     return null;
@@ -160,6 +175,7 @@ async function observeRouter(
   stack: Stack,
   router: Router,
   reached: Promise<string | null>,
+  askMs: number,
 ): Promise<RouterView> {
   const { name, container } = router;
   const unreachable = await reached;
@@ -167,8 +183,8 @@ async function observeRouter(
   try {
     const host = hostOf(stack, router.host.name);
     const [stat, state] = await Promise.all([
-      host.haproxy(container, "show stat", ASK_MS),
-      host.haproxy(container, "show servers state", ASK_MS),
+      host.haproxy(container, "show stat", askMs),
+      host.haproxy(container, "show servers state", askMs),
     ]);
     const { maxconn } = stack.config.haproxy;
     return {
