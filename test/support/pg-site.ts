@@ -236,7 +236,8 @@ export class PgSite {
       });
     }
     // Line by line: two lines may come in one piece.
-    if (child.stdout !== null) createInterface({ input: child.stdout }).on("line", heard);
+    for (const stream of [child.stdout, child.stderr])
+      if (stream !== null) createInterface({ input: stream }).on("line", heard);
     return new Promise((resolve) => child.on("close", (code) => resolve({ code, ...end })));
   }
 

@@ -45,6 +45,8 @@ export interface FoundingTools {
   readonly say: (line: string) => void;
 }
 
+/** Milliseconds after which a base backup that fails for one and the same reason is given up. */
+const SAME_FAILURE_MS = 180_000;
 /** Milliseconds between two looks at the other sites. */
 const ASK_EVERY_MS = 1000;
 /** Milliseconds that a short order may take. */
@@ -183,6 +185,7 @@ class Founding {
   async #baseBackup(first: Extract<Work, { do: "basebackup" }>): Promise<void> {
     const { site, say } = this.#tools;
     const { replicationUser, baseBackupMaxRate } = site.settings.postgres;
+    let failing: { readonly message: string; readonly since: number } | undefined;
     for (let plan: FoundingPlan = first; ; plan = await this.untilPlanned()) {
       if (plan.do !== "basebackup")
         throw new FoundingError("failed", `the plan became ${plan.do} on the way`);
@@ -200,6 +203,10 @@ class Founding {
       } catch (error) {
         if (!(error instanceof OrderError)) throw error;
         if (error.result === "silent") await this.#giveUp();
+        const since = failing?.message === error.message ? failing.since : performance.now();
+        failing = { message: error.message, since };
+        if (performance.now() - since > SAME_FAILURE_MS)
+          throw new FoundingError("failed", `for ${SAME_FAILURE_MS / 60_000} minutes: ${error.message}`);
         this.#sayOnce(`waiting: ${error.message}`);
         await this.#pause();
         continue;

@@ -73,7 +73,8 @@ function codeOf(end: ControlEnd): number {
 }
 
 async function ask(route: keyof ControlRoutes, body: unknown, limitMs: number): Promise<number> {
-  const end = await askControl(control, route, body, limitMs, print);
+  // Progress goes to stderr, which an `up` shows while it waits; stdout is the answer alone.
+  const end = await askControl(control, route, body, limitMs, (line) => process.stderr.write(`${line}\n`));
   if (end.value !== undefined && route.startsWith("GET ")) print(JSON.stringify(end.value, null, 2));
   else if (end.ok) print(end.message);
   else complain(`${end.kind ?? "failed"}: ${end.message}`);
@@ -90,7 +91,7 @@ async function found(timeout: number): Promise<number> {
       return await ask("POST /found", { timeout: Math.max(1, left / 1000) }, Math.max(1000, left) + 30_000);
     } catch (error) {
       if (!(error instanceof ControlUnreachable) || left <= 0) throw error;
-      if (first) print(`waiting: no running pg-health answers yet (${error.message})`);
+      if (first) complain(`waiting: no running pg-health answers yet (${error.message})`);
       await delay(Math.min(250, left));
     }
   }
