@@ -36,6 +36,19 @@ const parallel = (): Option<"-p, --parallel <n>", undefined, undefined, number> 
 const diff = (): Option<"--diff"> => new Option("--diff", "show every property that changes");
 const yes = (): Option<"-y, --yes"> => new Option("-y, --yes", "do it without a preview and a question");
 
+const exclude = (): Option<"--exclude <urn...>", undefined, string[]> =>
+  new Option(
+    "--exclude <urn...>",
+    "leave these resources as they are: URNs or globs (* stops at a colon, ** does not)",
+  ).default([] as string[], "none");
+const excludeSite = (): Option<"--exclude-site <name...>", undefined, string[]> =>
+  new Option(
+    "--exclude-site <name...>",
+    "leave everything of this site, router or host as it is: --exclude '**::<name>' --exclude '**::<name>-*'",
+  ).default([] as string[], "none");
+const excludeDependents = (): Option<"--exclude-dependents"> =>
+  new Option("--exclude-dependents", "leave what depends on excluded resources as it is, too");
+
 function positive(text: string): number {
   if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError("Expected a number from 1 up.");
   return Number(text);
@@ -55,6 +68,9 @@ program
   .addOption(cwd())
   .addOption(diff())
   .addOption(json("print one object, as `pulumi preview --json` does"))
+  .addOption(exclude())
+  .addOption(excludeSite())
+  .addOption(excludeDependents())
   .addOption(parallel())
   .addOption(showSecrets())
   .addOption(expectNoChanges())
@@ -73,6 +89,9 @@ for (const [name, description] of [
     .addOption(yes())
     .addOption(diff())
     .addOption(json("print one line for each event, as the Pulumi CLI does"))
+    .addOption(exclude())
+    .addOption(excludeSite())
+    .addOption(excludeDependents())
     .addOption(parallel())
     .addOption(showSecrets())
     .addOption(expectNoChanges())

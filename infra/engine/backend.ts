@@ -1,14 +1,15 @@
 import { randomUUID } from "node:crypto";
-import { copyFile, mkdir, open, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
-import { homedir, hostname, userInfo } from "node:os";
-import { dirname, isAbsolute, join, resolve } from "node:path";
+import { mkdir, open, readFile, readdir, rename, rm } from "node:fs/promises";
+import { homedir } from "node:os";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 
-/** What a lock file says of its owner. */
-interface LockContent {
-  readonly pid: number;
-  readonly username: string;
-  readonly hostname: string;
-  readonly timestamp: string;
+import { describe, hasCertainlyEnded, lockOwner, ownLock, seemsEnded } from "./lock-owner.ts";
+
+/** A lock that was taken. */
+export interface Lock {
+  /** What the locks said that were removed because their process has certainly ended. */
+  readonly broken: readonly string[];
+  release(): Promise<void>;
 }
 
 /** Someone else works on the stack. */
@@ -33,6 +34,10 @@ export class FileBackend {
 
   get stateFile(): string {
     return join(this.#root, ".pulumi", "stacks", this.#project, `${this.#stack}.json`);
+  }
+
+  get historyDirectory(): string {
+    return join(this.#root, ".pulumi", "history", this.#project, this.#stack);
   }
 
   /** The text of the state, or undefined when the stack has none yet. */
@@ -62,56 +67,65 @@ export class FileBackend {
     else if (!/^version: 1$/m.test(found)) {
       throw new Error(`${meta}: expected "version: 1" (states grouped by project)`);
     }
-    await mkdir(dirname(this.stateFile), { recursive: true });
-    try {
-      await copyFile(this.stateFile, `${this.stateFile}.bak`);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    }
+    const directory = dirname(this.stateFile);
+    await mkdir(directory, { recursive: true });
+    const text = await readIfThere(this.stateFile);
+    if (text !== undefined) await replaceFile(`${this.stateFile}.bak`, text);
+    // A run that was killed may have left a file half written; under the lock nobody else writes one.
+    const own = basename(this.stateFile);
+    const left = (await readdir(directory)).filter(
+      (name) => name.startsWith(`${own}.`) && name.endsWith(".tmp"),
+    );
+    await Promise.all(left.map((name) => rm(join(directory, name), { force: true })));
   }
 
   /**
-   * Takes the stack's lock; the result gives it back.
+   * Takes the stack's lock. Only a lock whose process has certainly ended is removed: an engine that was killed
+   * must not need a hand, and one that still works must not lose its lock.
    * @throws LockedError that names owner, host, process and time.
    */
-  async lock(): Promise<() => Promise<void>> {
+  async lock(): Promise<Lock> {
     const directory = this.#lockDirectory();
     await mkdir(directory, { recursive: true });
     const own = join(directory, `${randomUUID()}.json`);
-    const content: LockContent = {
-      pid: process.pid,
-      username: userInfo().username,
-      hostname: hostname(),
-      timestamp: new Date().toISOString(),
-    };
-    await writeFile(own, JSON.stringify(content), { flag: "wx" });
+    await replaceFile(own, JSON.stringify(ownLock()));
     // Looked for after the own file is written: of two that start together at least one sees the other.
     const others = (await this.#lockFiles()).filter((file) => file !== own);
-    if (others.length > 0) {
-      await rm(own, { force: true });
-      throw await lockedBy(others);
+    const held: string[] = [];
+    const broken: string[] = [];
+    for (const file of others) {
+      const owner = lockOwner((await readIfThere(file)) ?? "");
+      if (hasCertainlyEnded(owner)) {
+        await rm(file, { force: true });
+        broken.push(describe(owner));
+      } else {
+        const note = seemsEnded(owner) ? "; that process has ended" : "";
+        held.push(`  file://${file}: ${describe(owner)}${note}`);
+      }
     }
-    return () => rm(own, { force: true });
+    if (held.length > 0) {
+      await rm(own, { force: true });
+      throw lockedBy(held);
+    }
+    return { broken, release: () => rm(own, { force: true }) };
   }
 
-  /** Removes every lock of the stack and returns how many there were. */
-  async cancel(): Promise<number> {
+  /** Removes every lock of the stack and returns what they said. */
+  async cancel(): Promise<readonly string[]> {
     const files = await this.#lockFiles();
-    await Promise.all(files.map((file) => rm(file, { force: true })));
-    return files.length;
+    return Promise.all(
+      files.map(async (file) => {
+        const owner = lockOwner((await readIfThere(file)) ?? "");
+        await rm(file, { force: true });
+        return `${describe(owner)}${seemsEnded(owner) ? "; that process has ended" : ""}`;
+      }),
+    );
   }
 
   /** Records a finished update under `.pulumi/history`, as `stack history` reads it. */
   async recordHistory(entry: Readonly<Record<string, unknown>>, checkpoint: string): Promise<void> {
     const stamp = `${Date.now()}000000`;
-    const base = join(
-      this.#root,
-      ".pulumi",
-      "history",
-      this.#project,
-      this.#stack,
-      `${this.#stack}-${stamp}`,
-    );
+    const base = join(this.historyDirectory, `${this.#stack}-${stamp}`);
     await replaceFile(`${base}.history.json`, JSON.stringify(entry));
     await replaceFile(`${base}.checkpoint.json`, checkpoint);
   }
@@ -131,28 +145,10 @@ export class FileBackend {
   }
 }
 
-async function lockedBy(files: readonly string[]): Promise<LockedError> {
-  const lines = await Promise.all(
-    files.map(async (file) => {
-      const text = (await readIfThere(file)) ?? "{}";
-      const owner = (text.trim() === "" ? {} : JSON.parse(text)) as Partial<LockContent>;
-      const gone = owner.hostname === hostname() && owner.pid !== undefined && !isAlive(owner.pid);
-      const note = gone ? "; that process has ended" : "";
-      return `  file://${file}: created by ${owner.username ?? "?"}@${owner.hostname ?? "?"} (pid ${owner.pid ?? "?"}) at ${owner.timestamp ?? "?"}${note}`;
-    }),
-  );
+function lockedBy(lines: readonly string[]): LockedError {
   return new LockedError(
-    `the stack is currently locked by ${files.length} lock(s). Wait for the other process to end, or, if it is gone, remove the lock with "engine cancel":\n${lines.join("\n")}`,
+    `the stack is currently locked by ${lines.length} lock(s). Wait for the other process to end, or, if it is gone, remove the lock with "bin/engine cancel":\n${lines.join("\n")}`,
   );
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }
 
 async function readIfThere(file: string): Promise<string | undefined> {

@@ -5,7 +5,9 @@ import type { PendingOperation, Resource } from "./resource.ts";
 import type { Run } from "./run.ts";
 
 /** Deletes everything, or, as the CLI whose preview fails on it, nothing at all where one resource is protected. */
-export async function destroyAll(run: Run, resources: readonly Resource[]): Promise<void> {
+export async function destroyAll(run: Run, all: readonly Resource[]): Promise<void> {
+  const excluded = run.excludes.keptFrom(all);
+  const resources = all.filter((resource) => !excluded.has(resource));
   if (keepProtected(run, resources).size > 0) return;
   const needed = resources.filter(
     (one) => one.hooks.BeforeDelete !== undefined || one.hooks.AfterDelete !== undefined,

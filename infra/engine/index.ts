@@ -5,6 +5,7 @@ import { EngineError } from "./engine-error.ts";
 import type { Listener, Operation, Summary } from "./events.ts";
 import { Journal } from "./journal.ts";
 import { runProgram } from "./program-run.ts";
+import { recoverPending } from "./recover.ts";
 import { ProviderRegistry } from "./provider-registry.ts";
 import type { ProviderPackage } from "./providers/provider.ts";
 import { refreshAll } from "./refresh.ts";
@@ -38,6 +39,10 @@ export interface EngineOptions {
   /** Provider calls at once. @default 4 × CPUs */
   readonly parallel?: number;
   readonly onEvent?: Listener;
+  /** URNs, or globs of them (`*` stops at a colon, `**` does not), of resources that stay as they are. */
+  readonly exclude?: readonly string[];
+  /** Leaves what depends on the excluded ones as it is, too. @default false */
+  readonly excludeDependents?: boolean;
   /** Starts no further steps and lets running ones finish. */
   readonly stop?: AbortSignal;
   /** Tells running provider calls to end as well. */
@@ -67,14 +72,14 @@ export async function runEngine(options: EngineOptions): Promise<Result> {
     writes: !preview,
     needsConfig: options.command === "preview" || options.command === "up",
   });
-  const unlock = preview ? undefined : await session.backend.lock();
+  const lock = preview ? undefined : await session.backend.lock();
   try {
     // Read again under the lock: another run may have ended between the first look and the lock.
     const locked = preview ? session : await reopen(session, options, env);
     if (!preview) await locked.backend.prepare();
-    return await runLocked(options, env, locked, start);
+    return await runLocked(options, env, locked, start, lock?.broken ?? []);
   } finally {
-    await unlock?.();
+    await lock?.release();
   }
 }
 
@@ -89,6 +94,7 @@ async function runLocked(
   env: NodeJS.ProcessEnv,
   session: Session,
   start: number,
+  brokenLocks: readonly string[],
 ): Promise<Result> {
   const preview = options.command === "preview";
   const { checkpoint, backend, project, config } = session;
@@ -103,6 +109,8 @@ async function runLocked(
       stack: options.stack,
       project: project.name,
       programDirectory: project.programDirectory,
+      exclude: options.exclude ?? [],
+      excludeDependents: options.excludeDependents ?? false,
     },
     journal,
     registry,
@@ -111,11 +119,14 @@ async function runLocked(
   );
   const listening = listen(run, options);
   run.emit({ kind: "prelude", config: maskedConfig(session) });
-  if (options.command === "up" && checkpoint.pendingOperations.length > 0) warnOfPending(run, session);
+  for (const lock of brokenLocks)
+    run.diagnose("warning", `removed a lock whose process has ended on this machine: ${lock}`);
   const startTime = new Date();
   try {
-    if (options.command === "refresh") await refreshAll(run, checkpoint.resources);
-    else if (options.command === "destroy") await destroyAll(run, checkpoint.resources);
+    if (preview) warnOfPending(run, session);
+    else await recoverPending(run, checkpoint.pendingOperations);
+    if (options.command === "refresh") await refreshAll(run, journal.resources());
+    else if (options.command === "destroy") await destroyAll(run, journal.resources());
     else await runProgram(run, session, { env, parallel, config });
     if (!preview) await journal.flush();
   } catch (error) {
@@ -156,11 +167,12 @@ function listen(run: Run, options: EngineOptions): () => void {
 
 function warnOfPending(run: Run, session: Session): void {
   const list = session.checkpoint.pendingOperations.map(
-    ({ resource, type }) => `  * ${resource.urn}, interrupted while ${type}`,
+    ({ resource, type }) => `  * ${type} ${resource.urn}`,
   );
+  if (list.length === 0) return;
   run.diagnose(
     "warning",
-    `Attempting to deploy or update resources with ${list.length} pending operations from previous deployment.\n${list.join("\n")}\nThese resources may exist without being in state: look at the hosts before they are made again.`,
+    `an earlier run was killed in the middle of ${list.length} operation(s), which may have happened or not; up looks at the hosts first and clears them up:\n${list.join("\n")}`,
   );
 }
 
@@ -228,7 +240,9 @@ export async function stackOutputs(options: Pick<EngineOptions, "cwd" | "stack" 
   return outputsOf(session.checkpoint.resources);
 }
 
-/** Removes the stack's locks; gives how many there were. For use after a run was killed. */
-export async function cancelLocks(options: Pick<EngineOptions, "cwd" | "stack" | "env">): Promise<number> {
+/** Removes the stack's locks; gives what they said. For use after a run was killed. */
+export async function cancelLocks(
+  options: Pick<EngineOptions, "cwd" | "stack" | "env">,
+): Promise<readonly string[]> {
   return openBackend({ ...options, env: options.env ?? process.env }).cancel();
 }

@@ -13,6 +13,7 @@ export class Journal {
   readonly #done = new Map<string, Resource>();
   readonly #old: Map<string, Resource>;
   readonly #pending: Set<PendingOperation>;
+  readonly #begun = new WeakSet<PendingOperation>();
   readonly #renames = new Map<string, string>();
   readonly #superseded = new Set<Resource>();
   #writing: Promise<void> | undefined;
@@ -48,6 +49,11 @@ export class Journal {
   /** Notes that an operation is about to start; give the result to the call that ends it. */
   async begin(resource: Resource, type: PendingOperation["type"]): Promise<PendingOperation> {
     const operation = { resource, type };
+    // What an earlier run left noted for the same resource is overtaken by this.
+    for (const earlier of this.#pending) {
+      if (!this.#begun.has(earlier) && earlier.resource.urn === resource.urn) this.#pending.delete(earlier);
+    }
+    this.#begun.add(operation);
     this.#pending.add(operation);
     await this.flush();
     return operation;
@@ -101,6 +107,17 @@ export class Journal {
     await this.flush();
   }
 
+  /** Takes in what an earlier run had made but not recorded, in the place of the resource that it was to replace. */
+  async adopt(operation: PendingOperation, resource: Resource): Promise<void> {
+    const old = this.#old.get(resource.urn);
+    this.#old.set(resource.urn, resource);
+    if (old !== undefined && !old.pendingReplacement) {
+      this.#old.set(`${resource.urn}#${this.#old.size}`, { ...old, delete: true });
+    }
+    this.#pending.delete(operation);
+    await this.flush();
+  }
+
   /** True for the old half of a replacement made in this run. */
   isSuperseded(resource: Resource): boolean {
     return this.#superseded.has(resource);
@@ -109,6 +126,17 @@ export class Journal {
   /** The old resources that no registration has taken over. */
   remaining(): readonly Resource[] {
     return [...this.#old.values()];
+  }
+
+  /** Changes or (undefined) takes out several old resources in one write, so that none is left without what it needs. */
+  async rewrite(changes: ReadonlyMap<Resource, Resource | undefined>): Promise<void> {
+    for (const [old, changed] of changes) {
+      const key = this.#keyOf(old);
+      if (key === undefined) continue;
+      if (changed === undefined) this.#old.delete(key);
+      else this.#old.set(key, changed);
+    }
+    await this.flush();
   }
 
   /** Takes a deleted resource out. */

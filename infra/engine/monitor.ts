@@ -190,6 +190,7 @@ export class Monitor {
     }
     response.setUrn(resource.urn);
     response.setId(resource.id);
+    response.setUnknown(this.#registrar.isSkipped(resource.urn));
     response.setObject(encodeStruct(resource.custom ? resource.outputs : {}));
     return response;
   }

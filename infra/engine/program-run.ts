@@ -1,3 +1,4 @@
+import { knownOutputs } from "./component-outputs.ts";
 import { deleteAll } from "./deletes.ts";
 import { Monitor } from "./monitor.ts";
 import { startProgram } from "./program.ts";
@@ -20,10 +21,10 @@ const REPORTED = 32;
 
 /** Runs the program against the state; after a clean end, deletes what it no longer has. */
 export async function runProgram(run: Run, session: Session, options: ProgramRunOptions): Promise<void> {
-  const { checkpoint, project, stack } = session;
+  const { project, stack } = session;
   const registrar = new Registrar(
     run,
-    checkpoint.resources,
+    run.journal.resources(),
     options.config.values,
     options.config.secretKeys,
   );
@@ -53,7 +54,10 @@ export async function runProgram(run: Run, session: Session, options: ProgramRun
     await monitor.drain();
     // The program waits meanwhile: deletions may have to call its hooks.
     if (monitor.shutdownSignalled && !run.stopped) {
-      deletions = deleteAll(run, run.journal.remaining());
+      // What an excluded resource needs stays, also what this run has registered.
+      const excluded = run.excludes.keptFrom(run.journal.resources());
+      const condemned = run.journal.remaining().filter((resource) => !excluded.has(resource));
+      deletions = deleteAll(run, condemned);
       await deletions;
     }
     monitor.release();
@@ -83,7 +87,8 @@ async function setStackOutputs(run: Run, monitor: Monitor): Promise<void> {
   const outputs = monitor.stackOutputs;
   if (outputs === undefined || run.journal.get(monitor.rootUrn) === undefined) return;
   await run.journal.setOutputs(monitor.rootUrn, (resource) => {
-    const next = run.failed ? { ...resource.outputs, ...outputs } : outputs;
+    const known = run.options.preview ? outputs : knownOutputs(outputs, resource.outputs);
+    const next = run.failed ? { ...resource.outputs, ...known } : known;
     return equal(resource.outputs, next, true) ? resource : { ...resource, outputs: next };
   });
 }

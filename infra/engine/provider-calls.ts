@@ -108,6 +108,19 @@ export async function remove(run: Run, provider: Provider, resource: Resource): 
   );
 }
 
+/** What a creation that was interrupted has left, when it is whole; see `Provider.recover`. */
+export async function recover(
+  run: Run,
+  provider: Provider,
+  resource: Resource,
+  since: Date,
+): Promise<ResourceState | undefined> {
+  const context = run.context(resource.urn, resource.type, resource.customTimeouts.create);
+  const state = await provider.recover?.(context, sent(provider, resource.inputs), since);
+  if (state === undefined) return undefined;
+  return { id: state.id, outputs: answered(provider, state.outputs, resource) };
+}
+
 /** The resource as it is now; undefined when it is gone. */
 export async function read(run: Run, provider: Provider, resource: Resource): Promise<Resource | undefined> {
   const context = run.context(resource.urn, resource.type, resource.customTimeouts.read);

@@ -11,22 +11,32 @@ import type { Run } from "./run.ts";
 import { isProviderType } from "./urn.ts";
 import { equal } from "./value-tools.ts";
 
-/** Reads every resource as it is now and records it; what is gone leaves the state with all that names it. */
+/**
+ * Reads every resource as it is now and records it; what is gone leaves the state with all that names it. What
+ * cannot be read, on a host that does not answer, is kept as it was recorded and named, and the rest goes on.
+ */
 export async function refreshAll(run: Run, resources: readonly Resource[]): Promise<void> {
-  const gone = new Set<string>();
+  const gone = new Set<Resource>();
+  const unread = new Map<string, string[]>();
+  const included = resources.filter((resource) => !run.excludes.has(resource));
   await Promise.all(
-    resources.map(async (resource) => {
+    included.map(async (resource) => {
       try {
         await refreshOne(run, resource, gone);
       } catch (error) {
-        run.fail(error, resource.urn);
+        if (run.stopped) return;
+        const message = messageOf(error);
+        unread.set(message, [...(unread.get(message) ?? []), resource.urn]);
       }
     }),
   );
+  for (const [message, urns] of unread) {
+    run.complain(`${message}\n  kept as recorded, since it could not be read:\n    ${urns.join("\n    ")}`);
+  }
   if (gone.size > 0) await forget(run, gone);
 }
 
-async function refreshOne(run: Run, resource: Resource, gone: Set<string>): Promise<void> {
+async function refreshOne(run: Run, resource: Resource, gone: Set<Resource>): Promise<void> {
   const step: Step = {
     operation: "refresh",
     urn: resource.urn,
@@ -63,9 +73,7 @@ async function refreshOne(run: Run, resource: Resource, gone: Set<string>): Prom
       ? ({ ...step, operation: "delete", after: undefined } satisfies Step)
       : await outcomeOf(run, provider, step, resource, read);
   if (read === undefined) {
-    // The old half of a replacement shares its URN with what took its place.
-    if (!resource.delete) gone.add(resource.urn);
-    await run.journal.remove(resource);
+    gone.add(resource);
   } else if (!isRecordedAs(resource, read)) {
     await run.journal.amend(resource, { ...read, modified: new Date().toISOString() });
   }
@@ -127,27 +135,30 @@ function inverted(detailed: Readonly<Record<string, PropertyDiff>>): Readonly<Re
   );
 }
 
-/** Takes references to resources that are gone out of the others. */
-async function forget(run: Run, gone: ReadonlySet<string>): Promise<void> {
+/** Takes out what is gone, and references to it out of the others, in one write. */
+async function forget(run: Run, gone: ReadonlySet<Resource>): Promise<void> {
+  // The old half of a replacement shares its URN with what took its place.
+  const urns = new Set([...gone].filter((one) => !one.delete).map((one) => one.urn));
+  const changes = new Map<Resource, Resource | undefined>();
   for (const resource of run.journal.remaining()) {
-    const renamed = renameReferences(resource, (urn) => (gone.has(urn) ? "" : urn));
+    const renamed = renameReferences(resource, (urn) => (urns.has(urn) ? "" : urn));
     const pruned: Resource = {
       ...renamed,
       dependencies: renamed.dependencies.filter((urn) => urn !== ""),
       propertyDependencies: Object.fromEntries(
-        Object.entries(renamed.propertyDependencies).map(([key, urns]) => [
+        Object.entries(renamed.propertyDependencies).map(([key, list]) => [
           key,
-          urns.filter((urn) => urn !== ""),
+          list.filter((urn) => urn !== ""),
         ]),
       ),
     };
-    if (
+    const isNamed =
       JSON.stringify(pruned.dependencies) !== JSON.stringify(resource.dependencies) ||
       pruned.parent !== resource.parent ||
       pruned.deletedWith !== resource.deletedWith ||
-      JSON.stringify(pruned.propertyDependencies) !== JSON.stringify(resource.propertyDependencies)
-    ) {
-      await run.journal.amend(resource, pruned);
-    }
+      JSON.stringify(pruned.propertyDependencies) !== JSON.stringify(resource.propertyDependencies);
+    if (gone.has(resource)) changes.set(resource, undefined);
+    else if (isNamed) changes.set(resource, pruned);
   }
+  await run.journal.rewrite(changes);
 }

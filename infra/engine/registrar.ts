@@ -4,7 +4,7 @@ import { ComponentOutputs } from "./component-outputs.ts";
 import { decide, dependentReplacements } from "./decide.ts";
 import type { Decision } from "./decide.ts";
 import { DefaultProviders } from "./default-providers.ts";
-import { deleteOne, isHidden } from "./deletes.ts";
+import { deleteOne } from "./deletes.ts";
 import { AbortedError, EngineError } from "./engine-error.ts";
 import type { Operation, Step } from "./events.ts";
 import type { Goal } from "./goal.ts";
@@ -13,11 +13,11 @@ import { resetAt } from "./property-path.ts";
 import type { Provider } from "./providers/provider.ts";
 import { Inheritance } from "./inheritance.ts";
 import type { Inherited } from "./inheritance.ts";
-import { emptyResource } from "./resource.ts";
+import { emptyResource, prerequisites } from "./resource.ts";
 import type { Resource } from "./resource.ts";
 import type { Run } from "./run.ts";
 import { UNKNOWN_STRING } from "./signatures.ts";
-import { applyStep } from "./steps.ts";
+import { applyStep, stepOf } from "./steps.ts";
 import { isProviderType, makeUrn, packageOf } from "./urn.ts";
 import { hasUnknown } from "./value-tools.ts";
 import type { ValueMap } from "./values.ts";
@@ -31,6 +31,7 @@ export class Registrar {
   readonly #seen = new Set<string>();
   readonly #claimed = new Set<string>();
   readonly #replaced = new Set<string>();
+  readonly #skipped = new Set<string>();
   readonly #inheritance = new Inheritance();
   readonly #usedAlias = new Map<string, string>();
   readonly components: ComponentOutputs;
@@ -67,6 +68,8 @@ export class Registrar {
     const deletedAhead = old === undefined ? undefined : await this.#deletedAhead.get(old.urn);
     if (deletedAhead !== undefined) old = deletedAhead.entry;
     const wanted = await this.#wanted(urn, goal, inherited, old);
+    if (this.#run.excludes.has(wanted)) return this.#leave(wanted, old);
+    this.#refuseSkipped(wanted);
     const provider = await this.#run.providerOf(wanted);
     const inputs = await this.#inputs(goal, wanted, old);
     const recreate = deletedAhead !== undefined || old?.external === true;
@@ -173,6 +176,40 @@ export class Registrar {
     return inputs;
   }
 
+  /** Keeps an excluded resource as the state has it; one that does not exist yet is skipped. */
+  async #leave(wanted: Resource, old: Resource | undefined): Promise<Resource> {
+    if (!wanted.custom) this.components.leave(wanted.urn);
+    if (old === undefined) {
+      this.#skipped.add(wanted.urn);
+      return wanted;
+    }
+    const kept = { ...old, urn: wanted.urn, type: wanted.type, parent: wanted.parent };
+    const isRenamed = old.urn !== wanted.urn;
+    await this.#run.journal.record(isRenamed ? kept : old, old, undefined, isRenamed);
+    const step = stepOf("same", old, old, {});
+    this.#run.announce(step);
+    this.#run.done(step, performance.now());
+    return kept;
+  }
+
+  /** True for an excluded resource that does not exist: what it would give is not known. */
+  isSkipped(urn: string): boolean {
+    return this.#skipped.has(urn);
+  }
+
+  #refuseSkipped(wanted: Resource): void {
+    for (const urn of prerequisites(wanted)) {
+      if (!this.#skipped.has(urn)) continue;
+      this.#run.complain(
+        `resource ${JSON.stringify(wanted.urn)} depends on ${JSON.stringify(urn)}, which is excluded and does not exist yet; exclude it as well (--exclude-dependents), or create that one first`,
+        wanted.urn,
+      );
+      // A preview goes on, so that the reader sees every one.
+      if (!this.#run.options.preview) throw new AbortedError();
+      return;
+    }
+  }
+
   async #act(
     goal: Goal,
     resource: Resource,
@@ -183,12 +220,12 @@ export class Registrar {
     if (old === undefined) return this.#apply("create", resource, undefined, provider);
     if (old.external) {
       // It was only looked up before: what takes its place is new, and the other is not ours to delete.
-      const replace = this.#step("replace", resource, old, { replaceKeys: ["id"] });
+      const replace = stepOf("replace", resource, old, { replaceKeys: ["id"] });
       return this.#within(replace, () => this.#apply("create-replacement", resource, old, provider));
     }
     if (deletedAheadKeys !== undefined) {
       this.#replaced.add(resource.urn);
-      const replace = this.#step("replace", resource, old, { replaceKeys: deletedAheadKeys });
+      const replace = stepOf("replace", resource, old, { replaceKeys: deletedAheadKeys });
       return this.#within(replace, () => this.#apply("create-replacement", resource, old, provider));
     }
     const decision = await decide(this.#run, goal, old, resource, provider, this.#replaced);
@@ -203,7 +240,7 @@ export class Registrar {
     provider: Provider | undefined,
     decision?: Decision,
   ): Promise<Resource> {
-    const step = this.#step(operation, resource, old, decision ?? {});
+    const step = stepOf(operation, resource, old, decision ?? {});
     if (!resource.custom) this.components.note(resource.urn, operation, old);
     return applyStep(this.#run, step, resource, old, provider);
   }
@@ -237,7 +274,7 @@ export class Registrar {
             await hashAssets(this.#freshInputs(goal, resource), run.options.programDirectory),
           );
     const fresh = { ...resource, inputs };
-    const replace = this.#step("replace", fresh, old, decision);
+    const replace = stepOf("replace", fresh, old, decision);
     return this.#within(replace, async () => {
       if (!decision.deleteBeforeReplace)
         return this.#apply("create-replacement", fresh, old, provider, decision);
@@ -292,26 +329,5 @@ export class Registrar {
     const after = await parts();
     this.#run.done({ ...step, after }, start);
     return after;
-  }
-
-  #step(
-    operation: Operation,
-    resource: Resource,
-    old: Resource | undefined,
-    decision: Partial<Decision>,
-  ): Step {
-    return {
-      operation,
-      urn: resource.urn,
-      type: resource.type,
-      provider: resource.provider,
-      before: old,
-      after: resource,
-      changedKeys: decision.changedKeys ?? [],
-      replaceKeys: decision.replaceKeys ?? [],
-      detailedDiff: decision.detailedDiff,
-      hidden: isHidden(resource),
-      part: operation === "create-replacement",
-    };
   }
 }

@@ -2,6 +2,7 @@ import { AbortedError, EngineError } from "./engine-error.ts";
 import { Hooks } from "./hooks.ts";
 import type { HookValues } from "./hooks.ts";
 import type { EngineEvent, Listener, Operation, Severity, Step } from "./events.ts";
+import { Excludes } from "./excludes.ts";
 import type { Journal } from "./journal.ts";
 import { Limit } from "./limit.ts";
 import type { ProviderRegistry } from "./provider-registry.ts";
@@ -19,6 +20,10 @@ export interface RunOptions {
   readonly stack: string;
   readonly project: string;
   readonly programDirectory: string;
+  /** URNs or globs of what stays as it is. */
+  readonly exclude?: readonly string[];
+  /** Leaves what depends on them as it is, too. */
+  readonly excludeDependents?: boolean;
 }
 
 /** What one preview, update, refresh or destroy shares: state, providers, failure, events. */
@@ -28,6 +33,7 @@ export class Run {
   readonly providers: ProviderRegistry;
   /** What the program wants to be called for; empty when no program runs. */
   readonly hooks = new Hooks();
+  readonly excludes: Excludes;
   readonly #ownProviders: ProviderResources;
   readonly #mask: SecretMask;
   readonly #listener: Listener;
@@ -47,6 +53,7 @@ export class Run {
     listener: Listener,
   ) {
     this.options = options;
+    this.excludes = new Excludes(options.exclude ?? [], options.excludeDependents ?? false);
     this.journal = journal;
     this.providers = providers;
     this.#ownProviders = new ProviderResources(providers);

@@ -1,6 +1,7 @@
 import { FileBackend, backendRoot } from "./backend.ts";
 import { CheckpointWriter, openCheckpoint, readCheckpoint } from "./checkpoint.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { integrityError } from "./integrity.ts";
 import { EngineError, NoSuchStackError } from "./engine-error.ts";
 import { SecretMask } from "./secret-mask.ts";
 import { newCrypter, openCrypter, passphraseFrom } from "./secrets.ts";
@@ -63,6 +64,12 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const text = await backend.read();
   if (text === undefined) await checkStackName(project, options.stack);
   const sealed = text === undefined ? undefined : readCheckpoint(text);
+  const damage = sealed === undefined ? undefined : integrityError(sealed.latest);
+  if (damage !== undefined) {
+    throw new EngineError(
+      `${backend.stateFile}: snapshot integrity error: ${damage}\n  fix: put back ${backend.stateFile}.bak, the state before the last run, or a checkpoint of ${backend.historyDirectory}`,
+    );
+  }
   const keys = new Keyring(passphraseFrom(options.env));
   const isOverlaid = (options.env["HEATWAVE_OVERLAY"] ?? "") !== "";
 

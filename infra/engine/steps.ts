@@ -1,4 +1,6 @@
-import type { Step } from "./events.ts";
+import type { Decision } from "./decide.ts";
+import { isHidden } from "./deletes.ts";
+import type { Operation, Step } from "./events.ts";
 import * as calls from "./provider-calls.ts";
 import { PartialFailure } from "./providers/provider.ts";
 import type { Provider } from "./providers/provider.ts";
@@ -7,6 +9,28 @@ import type { Run } from "./run.ts";
 import { equal, markKeysSecret } from "./value-tools.ts";
 
 const now = (): string => new Date().toISOString();
+
+/** A step as it is announced. */
+export function stepOf(
+  operation: Operation,
+  resource: Resource,
+  old: Resource | undefined,
+  decision: Partial<Decision>,
+): Step {
+  return {
+    operation,
+    urn: resource.urn,
+    type: resource.type,
+    provider: resource.provider,
+    before: old,
+    after: resource,
+    changedKeys: decision.changedKeys ?? [],
+    replaceKeys: decision.replaceKeys ?? [],
+    detailedDiff: decision.detailedDiff,
+    hidden: isHidden(resource),
+    part: operation === "create-replacement",
+  };
+}
 
 /** Does one step of a registration and records it: same, update, create or create-replacement. */
 export async function applyStep(
@@ -105,7 +129,7 @@ async function create(
     await run.after("AfterCreate", after, { newInputs, newOutputs: outputs });
     return after;
   }
-  const operation = await run.journal.begin(resource, "creating");
+  const operation = await run.journal.begin(stamped, "creating");
   try {
     const { id, outputs } = await calls.create(run, provider, resource);
     const after = { ...stamped, id, outputs };

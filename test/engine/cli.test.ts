@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -199,7 +199,7 @@ describe("bin/engine", () => {
     );
   });
 
-  test("a killed run leaves its lock, which cancel removes", async () => {
+  test("a killed run needs no hand: its lock is removed and what it left under way is cleared up", async () => {
     const go = join(directory, "never");
     const running = start("killed", ["up", "--yes"], { WAIT: go });
     await fileExists(`${go}.begun`);
@@ -207,13 +207,22 @@ describe("bin/engine", () => {
     await running;
     await writeFile(go, "");
 
-    const refused = await engine("killed", ["up", "--yes"]);
-    expect(refused.stderr).toMatch(/that process has ended/);
-    expect((await engine("killed", ["cancel"])).stdout).toBe("Removed 1 lock(s).");
     const again = await engine("killed", ["up", "--yes"]);
     expect(again.exitCode).toBe(0);
     expect(again.stdout).toMatch(
-      /1 pending operations from previous deployment[^]*first, interrupted while creating/,
+      /removed a lock whose process has ended on this machine: created by .*\(pid \d+\)/,
     );
+    expect(again.stdout).toMatch(/killed in the middle of 1 operation[^]*creating .*first: it is done again/);
+  });
+
+  test("cancel removes a lock that is not certainly dead, and says whose it was", async () => {
+    const locks = join(directory, ".pulumi", "locks", "organization", "commands", "elsewhere");
+    await mkdir(locks, { recursive: true });
+    const owner = { pid: 7, username: "ada", hostname: "elsewhere", timestamp: "2026-11-22T05:00:00Z" };
+    await writeFile(join(locks, "theirs.json"), JSON.stringify(owner));
+    expect((await engine("elsewhere", ["cancel"])).stdout).toBe(
+      "Removed the lock created by ada@elsewhere (pid 7) at 2026-11-22T05:00:00Z.",
+    );
+    expect(await readdir(locks)).toEqual([]);
   });
 });

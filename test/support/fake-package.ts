@@ -27,6 +27,10 @@ export class FakeCloud implements ProviderPackage {
   /** Plain inputs of the last create or update of each resource. */
   readonly received = new Map<string, ValueMap>();
   readonly configured: ValueMap[] = [];
+  /** Time at which everything in the cloud was made, in ms since 1970. */
+  madeAt = Infinity;
+  /** Names of resources whose reading fails, as on a host that does not answer. */
+  readonly silent = new Set<string>();
   running = 0;
   mostRunning = 0;
   #serial = 0;
@@ -135,11 +139,22 @@ class FakeProvider implements Provider {
     });
   }
 
+  /** A thing whose \`value\` is "half" was not finished. */
+  recover(_context: CallContext, inputs: ValueMap, since: Date): Promise<ResourceState | undefined> {
+    for (const [id, outputs] of this.#cloud.things) {
+      if (outputs["name"] !== inputs["name"] || since.getTime() > this.#cloud.madeAt) continue;
+      if (outputs["value"] !== "half") return Promise.resolve({ id, outputs });
+      this.#cloud.things.delete(id);
+    }
+    return Promise.resolve(undefined);
+  }
+
   read(
-    _context: CallContext,
+    context: CallContext,
     id: string,
     inputs: ValueMap,
   ): Promise<(ResourceState & { readonly inputs: ValueMap }) | undefined> {
+    if (this.#cloud.silent.has(nameOf(context))) return Promise.reject(new Error("no answer from the cloud"));
     const outputs = this.#cloud.things.get(id);
     if (outputs === undefined) return Promise.resolve(undefined);
     const read = "value" in inputs ? { ...inputs, value: outputs["value"] ?? null } : inputs;

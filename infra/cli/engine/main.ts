@@ -25,6 +25,9 @@ export interface CommonOptions {
   readonly yes?: boolean;
   readonly showSecrets?: boolean;
   readonly expectNoChanges?: boolean;
+  readonly exclude?: readonly string[];
+  readonly excludeSite?: readonly string[];
+  readonly excludeDependents?: boolean;
 }
 
 export const USAGE_ERROR = 2;
@@ -79,6 +82,8 @@ async function execute(command: Command, options: CommonOptions): Promise<Result
       stop,
       cancel: cancelSignal,
       onEvent: (event) => view.add(event),
+      exclude: [...(options.exclude ?? []), ...(options.excludeSite ?? []).flatMap(globsOfSite)],
+      excludeDependents: options.excludeDependents ?? false,
       ...(options.parallel === undefined ? {} : { parallel: options.parallel }),
     });
     view.end(result);
@@ -86,6 +91,11 @@ async function execute(command: Command, options: CommonOptions): Promise<Result
   } finally {
     release();
   }
+}
+
+/** Everything of a site, router or host is named after it: itself, or with a dash and more. */
+export function globsOfSite(name: string): readonly string[] {
+  return [`**::${name}`, `**::${name}-*`];
 }
 
 /** The first Ctrl-C lets running steps finish, the second tells them to end as well. */
@@ -256,8 +266,9 @@ export async function outputs(name: string | undefined, options: CommonOptions):
 /** Removes the stack's locks. */
 export async function cancel(options: CommonOptions): Promise<number> {
   return reported(async () => {
-    const count = await cancelLocks(locationOf(options));
-    print(count === 0 ? "The stack was not locked." : `Removed ${count} lock(s).`);
+    const locks = await cancelLocks(locationOf(options));
+    if (locks.length === 0) print("The stack was not locked.");
+    for (const lock of locks) print(`Removed the lock ${lock}.`);
     return 0;
   });
 }

@@ -80,6 +80,11 @@ export interface Provider {
     news: ValueMap,
   ): Promise<ValueMap>;
   create(context: CallContext, inputs: ValueMap): Promise<ResourceState>;
+  /**
+   * Looks for what a `create` left that was killed: whole, it is given back; half made, it is removed. Only what was
+   * made since then is touched. Absent where a creation can simply be done again.
+   */
+  recover?(context: CallContext, inputs: ValueMap, since: Date): Promise<ResourceState | undefined>;
   /** undefined = gone. */
   read(
     context: CallContext,

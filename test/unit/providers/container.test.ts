@@ -264,6 +264,7 @@ describe("uploads", () => {
 describe("what is read back", () => {
   const inspected: Inspected = {
     Id: "f".repeat(64),
+    Created: "2026-11-22T05:00:00Z",
     Name: "/box",
     Image: "sha256:1",
     State: { Running: false, ExitCode: 137 },

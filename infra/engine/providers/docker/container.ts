@@ -150,6 +150,22 @@ export const container: ResourceHandler = {
     }
   },
 
+  /** Nobody was told that it is ready, so it goes, with its grace, and is made again: its data is in volumes. */
+  async recover(site, context, inputs, since) {
+    const name = readText(inputs, "name") ?? "";
+    let found: Inspected;
+    try {
+      found = await inspect(site, name);
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+    if (found.Name !== `/${name}` || Date.parse(found.Created) < since) return undefined;
+    context.status("Removing the container that an interrupted creation left");
+    await this.delete(site, context, found.Id, inputs);
+    return undefined;
+  },
+
   async read(site, _context, id, recorded) {
     try {
       const found = await inspect(site, id);

@@ -18,6 +18,16 @@ export interface ResourceHandler {
   /** True: the old one must go first; "named": unless its name is a generated one. */
   readonly deleteBeforeReplace: boolean | "named";
   create(site: DockerSite, context: CallContext, inputs: ValueMap): Promise<ResourceState>;
+  /**
+   * What an interrupted creation left that began at `since` by the daemon's clock (ms since 1970), if it is whole;
+   * what is half made is removed. Absent where the daemon's own creation adopts what is there.
+   */
+  recover?(
+    site: DockerSite,
+    context: CallContext,
+    inputs: ValueMap,
+    since: number,
+  ): Promise<ResourceState | undefined>;
   /** undefined = gone. */
   read(
     site: DockerSite,

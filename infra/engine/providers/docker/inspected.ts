@@ -13,6 +13,8 @@ interface Rate {
 export interface Inspected {
   readonly Id: string;
   readonly Name: string;
+  /** RFC 3339 */
+  readonly Created: string;
   readonly Image: string;
   readonly Platform?: string;
   readonly State: {

@@ -132,6 +132,18 @@ export const network: ResourceHandler = {
     return { id, outputs: outputs(outputsFromInputs(FIELDS, inputs), made) };
   },
 
+  /** A network is made by one request, so what is there is whole. */
+  async recover(site, _context, inputs, since) {
+    try {
+      const found = await inspectNetwork(site, readText(inputs, "name") ?? "");
+      if (found.Name !== readText(inputs, "name") || Date.parse(found.Created) < since) return undefined;
+      return { id: found.Id, outputs: outputs(outputsFromInputs(FIELDS, inputs), found) };
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  },
+
   async read(site, _context, id, recorded) {
     try {
       const found = await inspectNetwork(site, id);

@@ -20,6 +20,9 @@ const HANDLERS: Readonly<Record<string, ResourceHandler>> = {
   "docker:index/remoteImage:RemoteImage": remoteImage,
 };
 
+/** Between the note that a creation begins and the daemon's stamp on what it makes, for clocks and round trips. */
+const CLOCK_TOLERANCE_MS = 2000;
+
 function handlerOf(type: string): ResourceHandler {
   const handler = HANDLERS[type];
   if (handler === undefined) {
@@ -90,6 +93,18 @@ export class DockerProvider implements Provider {
 
   async create(context: CallContext, inputs: ValueMap) {
     return inTime(context, (limited) => handlerOf(context.type).create(this.#site(), limited, inputs));
+  }
+
+  async recover(context: CallContext, inputs: ValueMap, since: Date) {
+    const handler = handlerOf(context.type);
+    if (handler.recover === undefined) return undefined;
+    const recover = handler.recover.bind(handler);
+    const site = this.#site();
+    const info = (await site.docker.call((client) => client.info())) as { readonly SystemTime?: string };
+    // The host's clock may differ from this machine's.
+    const offset = Date.parse(info.SystemTime ?? "") - Date.now();
+    const began = since.getTime() + (Number.isNaN(offset) ? 0 : offset) - CLOCK_TOLERANCE_MS;
+    return inTime(context, (limited) => recover(site, limited, inputs, began));
   }
 
   async read(context: CallContext, id: string, inputs: ValueMap, outputs: ValueMap) {

@@ -261,6 +261,21 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     return {};
   },
 
+  /** Two sites that differ from step to step; in step 3 a third comes, and one that depends on it. */
+  sites: (step) => {
+    const site = (name: string) =>
+      new Group(name, (parent) => ({
+        made: new Thing(`${name}-thing`, { value: step }, { parent, dependsOn: base }).serial,
+      }));
+    const base = step === 1 ? [new Thing("base", { value: 1 })] : [];
+    site("dal");
+    site("chi");
+    if (step < 3) return {};
+    const third = new Thing("fra", { value: 1 });
+    if (step === 4) new Thing("behind", { value: third.serial });
+    return { third: third.serial };
+  },
+
   text: (step) => {
     const lines = Array.from({ length: 20 }, (_, index) => `line ${String(index)}`);
     lines[10] = `line ten of step ${String(step)}`;
