@@ -2,7 +2,7 @@
  * `bin/test`: every layer in turn, then one plain line `N passed, N failed[, N skipped]`.
  *
  *   bin/test            all fast layers, and the live tests in sealed worlds
- *   bin/test --all      and the rows of the restart table that take minutes each (HEATWAVE_ALL=1)
+ *   bin/test --all      and the rows of the restart table that take minutes each, and 50 kills of the engine (HEATWAVE_ALL=1)
  *   bin/test --fast     no world: what runs without Docker
  *   -y, --yes           install Docker without asking (CI does)
  */

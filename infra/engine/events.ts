@@ -13,6 +13,8 @@ export type Operation =
   | "read"
   | "read-replacement"
   | "refresh"
+  | "import"
+  | "import-replacement"
   | "discard"
   | "discard-replaced"
   | "remove-pending-replace";

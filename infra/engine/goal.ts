@@ -105,7 +105,6 @@ function refuseUnknown(request: RegisterResourceRequest): void {
     ["state migrations", request.getStateMigrationsList().length > 0],
     ["snippets", request.getSnippetid() !== ""],
     ["environment variable mappings", request.getEnvvarmappingsMap().getLength() > 0],
-    ["import", request.getImportid() !== ""],
   ];
   for (const [what, isUsed] of used) if (isUsed) throw unknownFeature(`${what} ${where}`);
 }

@@ -8,6 +8,7 @@ import { deleteOne } from "./deletes.ts";
 import { AbortedError, EngineError } from "./engine-error.ts";
 import type { Operation, Step } from "./events.ts";
 import type { Goal } from "./goal.ts";
+import { importReplaceMessage, importResource, isImport } from "./import.ts";
 import * as calls from "./provider-calls.ts";
 import { resetAt } from "./property-path.ts";
 import type { Provider } from "./providers/provider.ts";
@@ -71,6 +72,8 @@ export class Registrar {
     if (this.#run.excludes.has(wanted)) return this.#leave(wanted, old);
     this.#refuseSkipped(wanted);
     const provider = await this.#run.providerOf(wanted);
+    if (provider !== undefined && isImport(goal.importId, goal.custom, old))
+      old = await importResource(this.#run, provider, wanted, goal.importId, old);
     const inputs = await this.#inputs(goal, wanted, old);
     const recreate = deletedAhead !== undefined || old?.external === true;
     const checked =
@@ -260,6 +263,12 @@ export class Registrar {
       );
       // A preview goes on, so that the reader sees the difference that causes it.
       if (!run.options.preview) throw new AbortedError();
+    }
+    if (goal.importId !== "") {
+      // The ids alone: what is in the inputs may be secret.
+      const message = importReplaceMessage(decision.replaceKeys);
+      if (!run.options.preview) throw new EngineError(message);
+      run.diagnose("warning", message, resource.urn);
     }
     this.#replaced.add(resource.urn);
     // Defaults such as a random name must not be carried over from the old one.

@@ -99,7 +99,6 @@ describe("failures", () => {
   test.each([
     ["unknownPackage", 'the embedded engine does not know the package "elsewhere"; it knows: fake'],
     ["unknownType", "the package fake knows no fake:index:Other; it knows: fake:index:Thing"],
-    ["importing", 'the embedded engine does not know import (resource "adopted", type fake:index:Thing)'],
     ["transforms", "does not support transforms"],
   ])("%s is a clear error", async (scenario, message) => {
     await using stack = await EngineStack.open(scenario);

@@ -157,7 +157,10 @@ class FakeProvider implements Provider {
     if (this.#cloud.silent.has(nameOf(context))) return Promise.reject(new Error("no answer from the cloud"));
     const outputs = this.#cloud.things.get(id);
     if (outputs === undefined) return Promise.resolve(undefined);
-    const read = "value" in inputs ? { ...inputs, value: outputs["value"] ?? null } : inputs;
+    const { serial: _serial, __defaults: _defaults, ...written } = outputs;
+    const isImport = Object.keys(inputs).length === 0;
+    const seen = "value" in inputs ? { ...inputs, value: outputs["value"] ?? null } : inputs;
+    const read = isImport ? written : seen;
     return Promise.resolve({ id, outputs, inputs: read });
   }
 

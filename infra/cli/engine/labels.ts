@@ -32,6 +32,13 @@ const WORDS: Readonly<Record<Operation, Words>> = {
     past: "old deleted",
   },
   read: { sign: ">", future: "to read", present: "reading", past: "read" },
+  import: { sign: "=", future: "to import", present: "importing", past: "imported" },
+  "import-replacement": {
+    sign: "=>",
+    future: "to import instead",
+    present: "importing",
+    past: "imported",
+  },
   "read-replacement": { sign: ">+", future: "to read instead", present: "reading", past: "read" },
   refresh: { sign: "~", future: "to refresh", present: "refreshing", past: "refreshed" },
   discard: { sign: "<", future: "to forget", present: "forgetting", past: "forgotten" },
