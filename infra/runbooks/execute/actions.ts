@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { ControlEnd } from "../../hosts/control-socket.ts";
+import { httpGet } from "../../hosts/http-get.ts";
 import type { Site } from "../../topology/model.ts";
 import type { GrantView, SiteView } from "../observe/observation.ts";
 import type { Stack } from "../observe/observe.ts";
@@ -175,8 +176,7 @@ export class Actions {
   async #word(name: string): Promise<string> {
     const site = this.#site(name);
     try {
-      const url = `http://${site.host.address}:${site.pgHealth.port}/`;
-      return (await (await fetch(url, { signal: AbortSignal.timeout(ASK_MS) })).text()).trim();
+      return await httpGet(`http://${site.host.address}:${site.pgHealth.port}/`, ASK_MS);
     } catch (error) {
       return (error as Error).message;
     }

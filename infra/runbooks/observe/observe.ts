@@ -1,4 +1,5 @@
 import type { StackConfig } from "../../config/schema.ts";
+import { httpGet } from "../../hosts/http-get.ts";
 import type { StackHost } from "../../hosts/stack-host.ts";
 import type { Host, Router, Site, Topology } from "../../topology/model.ts";
 import type { HostView, LedgerEntry, Observation, RouterView } from "./observation.ts";
@@ -155,9 +156,7 @@ async function databaseFacts(stack: Stack, site: Site, askMs: number): Promise<D
 /** A GET as the routers ask it; null when there is no answer. */
 async function httpText(site: Site, path: string, askMs: number): Promise<string | null> {
   try {
-    const url = `http://${site.host.address}:${site.pgHealth.port}${path}`;
-    const reply = await fetch(url, { signal: AbortSignal.timeout(askMs) });
-    return (await reply.text()).trim();
+    return await httpGet(`http://${site.host.address}:${site.pgHealth.port}${path}`, askMs);
   } catch {
     return null;
   }
