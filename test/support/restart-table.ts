@@ -2,7 +2,7 @@ import { expect, vi } from "vitest";
 import { healAll } from "../../infra/rehearsal/faults/active.ts";
 import { docker, tryDocker } from "../../infra/rehearsal/docker.ts";
 import type { SiteAnswer } from "../../infra/rehearsal/health.ts";
-import { askSites, primariesOf } from "../../infra/rehearsal/health.ts";
+import { primariesOf } from "../../infra/rehearsal/health.ts";
 import { hostOf } from "../../infra/rehearsal/plan.ts";
 import { siteClient } from "../../infra/rehearsal/sql.ts";
 import { acknowledgedOf, gapsOf, longest } from "../../infra/rehearsal/writer/figures.ts";
@@ -78,8 +78,18 @@ export class RestartTable {
     return docker(["exec", "-i", client.container, ...client.command]);
   }
 
+  /** What each site's pg-health answers on its own host, which may be cut off from everybody else. */
   answers(): Promise<SiteAnswer[]> {
-    return askSites(this.live.plan, this.live.stack);
+    return Promise.all(
+      this.live.topology.sites.map(async ({ name, host, pgHealth }): Promise<SiteAnswer> => {
+        const request = `exec 3<>/dev/tcp/${host.address}/${pgHealth.port} && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3`;
+        const asked = await tryDocker([
+          ...["exec", hostOf(this.live.plan, host.name).container, "timeout", "10", "bash", "-c", request],
+        ]);
+        const [, status, word] = /^HTTP\S+ (\d+)[^]*\r\n\r\n(\S+)/.exec(asked.stdout) ?? [];
+        return { site: name, host: host.name, word: word ?? null, status: Number(status ?? 0) || null };
+      }),
+    );
   }
 
   /** Waits for a site's health endpoint to say a word, with its status. */

@@ -2,8 +2,8 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Overlay } from "../../config/overlay.ts";
 import type { StackConfig } from "../../config/schema.ts";
+import type { Result } from "../docker.ts";
 import { tryDocker } from "../docker.ts";
-import { askSites, primariesOf } from "../health.ts";
 import type { WorldPlan } from "../plan.ts";
 import { hostOf } from "../plan.ts";
 import { rolePassword, siteClient, writePath } from "../sql.ts";
@@ -251,17 +251,32 @@ export class Writer {
   }
 
   async #countOnce(): Promise<string[] | { readonly why: string }> {
-    const sites = await askSites(this.#plan, this.#stack);
-    const primaries = primariesOf(sites);
+    // Each instance for itself: this is about rows, whatever the health endpoints say of their sites.
+    const found = await Promise.all(
+      this.#stack.sites.map(async ({ name }) => ({
+        name,
+        answer: await this.#psql(name, "select pg_is_in_recovery()"),
+      })),
+    );
+    const primaries = found.filter(({ answer }) => answer.stdout === "f");
     const [primary] = primaries;
     if (primary === undefined || primaries.length > 1) {
-      const words = sites.map(({ site, word }) => `${site}: ${word ?? "no answer"}`).join(", ");
-      return { why: `${primaries.length} sites are primary (${words})` };
+      const words = found.map(
+        ({ name, answer }) => `${name}: ${answer.stdout === "" ? tail(answer.stderr, 1) : answer.stdout}`,
+      );
+      return { why: `${primaries.length} instances are not in recovery (${words.join(", ")})` };
     }
-    const query = `copy (select client, sequence from ${TABLE} where run = '${this.run}') to stdout with (delimiter ' ')`;
-    const client = siteClient(this.#plan, this.#stack, primary, ["-X", "-q", "-At", "-c", query], false);
-    const read = await tryDocker(["exec", "-i", client.container, ...client.command]);
+    const read = await this.#psql(
+      primary.name,
+      `copy (select client, sequence from ${TABLE} where run = '${this.run}') to stdout with (delimiter ' ')`,
+    );
     if (read.exitCode !== 0) return { why: tail(`${read.stdout}\n${read.stderr}`) };
     return read.stdout === "" ? [] : read.stdout.split("\n");
+  }
+
+  async #psql(site: string, statement: string): Promise<Result> {
+    const options = ["-X", "-q", "-At", "-c", statement];
+    const client = siteClient(this.#plan, this.#stack, site, options, false);
+    return tryDocker(["exec", "-i", client.container, ...client.command]);
   }
 }
