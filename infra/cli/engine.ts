@@ -81,7 +81,7 @@ for (const [name, description] of [
   ["refresh", "record every resource as it really is"],
   ["destroy", "delete everything that is in the state"],
 ] as const) {
-  program
+  const command = program
     .command(name)
     .description(description)
     .addOption(stack())
@@ -96,6 +96,8 @@ for (const [name, description] of [
     .addOption(showSecrets())
     .addOption(expectNoChanges())
     .action((options) => start(run(name, asCommon(options))));
+  if (name === "destroy")
+    command.option("--run-program", "run the program as well, which answers the hooks around deletions");
 }
 
 program

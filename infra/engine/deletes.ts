@@ -4,18 +4,21 @@ import { groupByUrn, prerequisites } from "./resource.ts";
 import type { PendingOperation, Resource } from "./resource.ts";
 import type { Run } from "./run.ts";
 
-/** Deletes everything, or, as the CLI whose preview fails on it, nothing at all where one resource is protected. */
-export async function destroyAll(run: Run, all: readonly Resource[]): Promise<void> {
+/**
+ * Deletes everything, or, as the CLI whose preview fails on it, nothing at all where one resource is protected.
+ * @param hooksAnswer whether the program runs, whose hooks around deletions can then be called
+ */
+export async function destroyAll(run: Run, all: readonly Resource[], hooksAnswer: boolean): Promise<void> {
   const excluded = run.excludes.keptFrom(all);
   const resources = all.filter((resource) => !excluded.has(resource));
   if (keepProtected(run, resources).size > 0) return;
   const needed = resources.filter(
-    (one) => one.hooks.BeforeDelete !== undefined || one.hooks.AfterDelete !== undefined,
+    (one) => !hooksAnswer && (one.hooks.BeforeDelete !== undefined || one.hooks.AfterDelete !== undefined),
   );
   for (const { hooks, urn } of needed) {
     const names = [...(hooks.BeforeDelete ?? []), ...(hooks.AfterDelete ?? [])].join(", ");
     run.complain(
-      `Resource has delete hooks registered, but the program is not running. Hooks: ${names}`,
+      `Resource has delete hooks registered, but the program is not running; add --run-program. Hooks: ${names}`,
       urn,
     );
   }

@@ -43,6 +43,8 @@ export interface EngineOptions {
   readonly exclude?: readonly string[];
   /** Leaves what depends on the excluded ones as it is, too. @default false */
   readonly excludeDependents?: boolean;
+  /** Runs the program for a destroy too, so that it answers the hooks around deletions. @default false */
+  readonly runProgram?: boolean;
   /** Starts no further steps and lets running ones finish. */
   readonly stop?: AbortSignal;
   /** Tells running provider calls to end as well. */
@@ -70,7 +72,7 @@ export async function runEngine(options: EngineOptions): Promise<Result> {
     stack: options.stack,
     env,
     writes: !preview,
-    needsConfig: options.command === "preview" || options.command === "up",
+    needsConfig: runsProgram(options),
   });
   const lock = preview ? undefined : await session.backend.lock();
   try {
@@ -81,6 +83,10 @@ export async function runEngine(options: EngineOptions): Promise<Result> {
   } finally {
     await lock?.release();
   }
+}
+
+function runsProgram({ command, runProgram: asked }: EngineOptions): boolean {
+  return command === "preview" || command === "up" || (command === "destroy" && asked === true);
 }
 
 async function reopen(session: Session, options: EngineOptions, env: NodeJS.ProcessEnv): Promise<Session> {
@@ -97,6 +103,7 @@ async function runLocked(
   brokenLocks: readonly string[],
 ): Promise<Result> {
   const preview = options.command === "preview";
+  const destroys = options.command === "destroy";
   const { checkpoint, backend, project, config } = session;
   const save = preview ? undefined : (text: string): Promise<void> => backend.write(text);
   const journal = new Journal(checkpoint.resources, checkpoint.pendingOperations, session.writer, save);
@@ -105,6 +112,7 @@ async function runLocked(
   const run = new Run(
     {
       preview,
+      destroys,
       parallel,
       stack: options.stack,
       project: project.name,
@@ -126,8 +134,8 @@ async function runLocked(
     if (preview) warnOfPending(run, session);
     else await recoverPending(run, checkpoint.pendingOperations);
     if (options.command === "refresh") await refreshAll(run, journal.resources());
-    else if (options.command === "destroy") await destroyAll(run, journal.resources());
-    else await runProgram(run, session, { env, parallel, config });
+    else if (runsProgram(options)) await runProgram(run, session, { env, parallel, config, destroys });
+    else await destroyAll(run, journal.resources(), false);
     if (!preview) await journal.flush();
   } catch (error) {
     run.fail(error);

@@ -1,5 +1,5 @@
 import { knownOutputs } from "./component-outputs.ts";
-import { deleteAll } from "./deletes.ts";
+import { deleteAll, destroyAll } from "./deletes.ts";
 import { Monitor } from "./monitor.ts";
 import { startProgram } from "./program.ts";
 import { Registrar } from "./registrar.ts";
@@ -12,6 +12,8 @@ export interface ProgramRunOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly parallel: number;
   readonly config: Config;
+  /** Registers only, then deletes everything: the program answers the hooks around the deletions. @default false */
+  readonly destroys?: boolean;
 }
 
 /** How long a program that was cut off may take to end by itself. */
@@ -54,10 +56,7 @@ export async function runProgram(run: Run, session: Session, options: ProgramRun
     await monitor.drain();
     // The program waits meanwhile: deletions may have to call its hooks.
     if (monitor.shutdownSignalled && !run.stopped) {
-      // What an excluded resource needs stays, also what this run has registered.
-      const excluded = run.excludes.keptFrom(run.journal.resources());
-      const condemned = run.journal.remaining().filter((resource) => !excluded.has(resource));
-      deletions = deleteAll(run, condemned);
+      deletions = options.destroys === true ? destroyAll(run, run.journal.resources(), true) : prune(run);
       await deletions;
     }
     monitor.release();
@@ -72,6 +71,16 @@ export async function runProgram(run: Run, session: Session, options: ProgramRun
     run.hooks.close();
     monitor.close();
   }
+}
+
+/** Deletes what the program no longer has. */
+async function prune(run: Run): Promise<void> {
+  // What an excluded resource needs stays, also what this run has registered.
+  const excluded = run.excludes.keptFrom(run.journal.resources());
+  await deleteAll(
+    run,
+    run.journal.remaining().filter((resource) => !excluded.has(resource)),
+  );
 }
 
 function exitMessage(code: number): Error {

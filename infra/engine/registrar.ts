@@ -69,6 +69,10 @@ export class Registrar {
     const deletedAhead = old === undefined ? undefined : await this.#deletedAhead.get(old.urn);
     if (deletedAhead !== undefined) old = deletedAhead.entry;
     const wanted = await this.#wanted(urn, goal, inherited, old);
+    if (this.#run.options.destroys === true) {
+      if (!wanted.custom) this.components.leave(urn);
+      return old ?? this.#skip(wanted);
+    }
     if (this.#run.excludes.has(wanted)) return this.#leave(wanted, old);
     this.#refuseSkipped(wanted);
     const provider = await this.#run.providerOf(wanted);
@@ -182,10 +186,7 @@ export class Registrar {
   /** Keeps an excluded resource as the state has it; one that does not exist yet is skipped. */
   async #leave(wanted: Resource, old: Resource | undefined): Promise<Resource> {
     if (!wanted.custom) this.components.leave(wanted.urn);
-    if (old === undefined) {
-      this.#skipped.add(wanted.urn);
-      return wanted;
-    }
+    if (old === undefined) return this.#skip(wanted);
     const kept = { ...old, urn: wanted.urn, type: wanted.type, parent: wanted.parent };
     const isRenamed = old.urn !== wanted.urn;
     await this.#run.journal.record(isRenamed ? kept : old, old, undefined, isRenamed);
@@ -193,6 +194,11 @@ export class Registrar {
     this.#run.announce(step);
     this.#run.done(step, performance.now());
     return kept;
+  }
+
+  #skip(wanted: Resource): Resource {
+    this.#skipped.add(wanted.urn);
+    return wanted;
   }
 
   /** True for an excluded resource that does not exist: what it would give is not known. */

@@ -15,6 +15,8 @@ import type { Value } from "./values.ts";
 
 export interface RunOptions {
   readonly preview: boolean;
+  /** Registrations change nothing: everything is deleted once the program has made them. */
+  readonly destroys?: boolean;
   /** How many provider calls may run at once. */
   readonly parallel: number;
   readonly stack: string;

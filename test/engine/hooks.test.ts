@@ -5,7 +5,7 @@ import { describe, expect, test, vi } from "vitest";
 
 import { EngineStack } from "../support/engine-stack.ts";
 import type { RunOutcome } from "../support/engine-stack.ts";
-import type { Command } from "../../infra/engine/index.ts";
+import type { Command, EngineOptions } from "../../infra/engine/index.ts";
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -32,12 +32,13 @@ class HookedStack implements AsyncDisposable {
     command: Command,
     step: number,
     fails = "",
+    more: Partial<EngineOptions> = {},
   ): Promise<RunOutcome & { readonly calls: readonly string[] }> {
     await writeFile(this.#log, "");
     Object.assign(this.#env, { HOOK_LOG: this.#log, HOOK_FAILS: fails });
     const options = this.stack.options(command, step);
     const env = { ...options.env, ...this.#env };
-    const outcome = await this.stack.run(command, step, { env });
+    const outcome = await this.stack.run(command, step, { env, ...more });
     return {
       ...outcome,
       calls: (await readFile(this.#log, "utf8")).split("\n").filter((line) => line !== ""),
@@ -151,7 +152,7 @@ describe("resource hooks", () => {
     await hooked.run("up", 1);
     const destroyed = await hooked.run("destroy", 1);
     expect(destroyed.errors).toEqual([
-      "Resource has delete hooks registered, but the program is not running. Hooks: thing before delete, thing after delete",
+      "Resource has delete hooks registered, but the program is not running; add --run-program. Hooks: thing before delete, thing after delete",
     ]);
     expect(destroyed.log).toEqual([]);
 
@@ -162,6 +163,24 @@ describe("resource hooks", () => {
       "thing before delete",
       "thing after delete",
     ]);
+  });
+
+  test("around a deletion are called by a destroy that runs the program, which changes nothing else", async () => {
+    await using hooked = await HookedStack.open();
+    await hooked.run("up", 1);
+    // The program of another step: what it would change or make is left alone.
+    const refused = await hooked.run("destroy", 2, "thing before delete", { runProgram: true });
+    expect(refused.log).not.toContain("delete thing");
+    expect(await hooked.stack.resource("thing")).toBeDefined();
+    const destroyed = await hooked.run("destroy", 2, "", { runProgram: true });
+    expect(destroyed.errors).toEqual([]);
+    expect(destroyed.log).toContain("delete thing");
+    expect(destroyed.log.filter((line) => !line.startsWith("delete "))).toEqual([]);
+    expect(destroyed.calls.map((line) => line.split(" id-")[0])).toEqual([
+      "thing before delete",
+      "thing after delete",
+    ]);
+    expect(await hooked.stack.resource("thing")).toBeUndefined();
   });
 
   test("that the program has not registered refuse the deletion", async () => {

@@ -28,6 +28,7 @@ export interface CommonOptions {
   readonly exclude?: readonly string[];
   readonly excludeSite?: readonly string[];
   readonly excludeDependents?: boolean;
+  readonly runProgram?: boolean;
 }
 
 export const USAGE_ERROR = 2;
@@ -84,6 +85,7 @@ async function execute(command: Command, options: CommonOptions): Promise<Result
       onEvent: (event) => view.add(event),
       exclude: [...(options.exclude ?? []), ...(options.excludeSite ?? []).flatMap(globsOfSite)],
       excludeDependents: options.excludeDependents ?? false,
+      runProgram: options.runProgram ?? false,
       ...(options.parallel === undefined ? {} : { parallel: options.parallel }),
     });
     view.end(result);
