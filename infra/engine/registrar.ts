@@ -289,7 +289,9 @@ export class Registrar {
             await hashAssets(this.#freshInputs(goal, resource), run.options.programDirectory),
           );
     const fresh = { ...resource, inputs };
-    const replace = stepOf("replace", fresh, old, decision);
+    // The old one is shown as it waits for its end, as the CLI shows it.
+    const waits = decision.deleteBeforeReplace ? { pendingReplacement: true } : { delete: true };
+    const replace = stepOf("replace", fresh, { ...old, ...waits }, decision);
     return this.#within(replace, async () => {
       if (!decision.deleteBeforeReplace)
         return this.#apply("create-replacement", fresh, old, provider, decision);

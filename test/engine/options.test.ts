@@ -1,8 +1,15 @@
 import { describe, expect, test, vi } from "vitest";
 
 import { EngineStack, nameOf } from "../support/engine-stack.ts";
+import type { RunOutcome } from "../support/engine-stack.ts";
 
 vi.setConfig({ testTimeout: 120_000 });
+
+/** What each replacement of a run takes the place of. */
+const replacedIn = ({ events }: RunOutcome): readonly unknown[] =>
+  events.flatMap((event) =>
+    event.kind === "step" && event.step.operation === "replace" ? [event.step.before] : [],
+  );
 
 describe("replacing", () => {
   test("delete-before-replace takes dependents that must be replaced with it, in reverse order", async () => {
@@ -12,6 +19,12 @@ describe("replacing", () => {
     const preview = await stack.run("preview", 2);
     expect(preview.errors).toEqual([]);
     expect(preview.result.changes).toEqual({ same: 1, replace: 3, update: 1 });
+    // As the CLI shows them: the old ones wait, deleted, for what takes their place.
+    expect(replacedIn(preview)).toMatchObject([
+      { pendingReplacement: true },
+      { pendingReplacement: true },
+      { pendingReplacement: true },
+    ]);
 
     const up = await stack.run("up", 2);
     expect(up.errors).toEqual([]);
@@ -50,6 +63,7 @@ describe("replacing", () => {
       (event) =>
         event.kind === "step" && event.step.operation === "update" && nameOf(event.step.urn) === "reader",
     );
+    expect(replacedIn(preview)).toMatchObject([{ delete: true, pendingReplacement: false }]);
     expect(reader?.kind === "step" && Object.keys(reader.step.detailedDiff ?? {})).toEqual(["value"]);
     expect(preview.log).toEqual([]);
   });

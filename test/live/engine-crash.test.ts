@@ -9,7 +9,7 @@ const root = join(import.meta.dirname, "../..");
 const world = new Rehearsal("production");
 const topology = topologyOf("production", root);
 
-const KILLS = process.env["HEATWAVE_ALL"] === "1" ? 50 : 4;
+const KILLS = process.env["HEATWAVE_ALL"] === "1" ? 50 : 5;
 /** Every so many kills hit the making of the whole stack on bare hosts; the others hit its change. */
 const FRESH_EVERY = 5;
 
