@@ -25,6 +25,13 @@ export interface Learned {
 /** Milliseconds between two looks at something on another machine that tells nobody when it changes. */
 const LOOK_MS = 100;
 const ASK_MS = 5000;
+const HEARD_MS = 10_000;
+
+/** A part of what `GET /peers` gives. */
+interface PeerAnswer {
+  readonly site: string;
+  readonly facts?: { readonly grant: GrantView | null };
+}
 
 /** In recovery alone: a primary's slot that is idle waits for its standby. Unreserved, as a founding makes them. */
 const FREE_SLOTS = `do $$
@@ -42,6 +49,8 @@ end $$`;
 /** Carries actions out on a stack. */
 export class Actions {
   readonly #stack: Stack;
+  /** Grants that this run gave, by site. */
+  readonly #given = new Map<string, GrantView>();
   readonly learned: Learned = { shutdown: null, replayed: null, timeline: null };
 
   constructor(stack: Stack) {
@@ -108,7 +117,7 @@ export class Actions {
 
   #ask(
     site: Site,
-    route: "GET /facts" | "POST /order" | "POST /grant",
+    route: "GET /facts" | "GET /peers" | "POST /order" | "POST /grant",
     body: unknown,
     limitMs: number,
   ): Promise<ControlEnd> {
@@ -116,6 +125,7 @@ export class Actions {
   }
 
   async #order(name: string, verb: "start" | "stop" | "promote", seconds: number): Promise<void> {
+    if (verb === "start") await this.#awaitHeard(name);
     const end = await this.#ask(this.#site(name), "POST /order", { verb, mode: "fast" }, seconds * 1000);
     if (end.ok) {
       const timeline = (end.value as { readonly timeline?: unknown } | undefined)?.timeline;
@@ -132,6 +142,7 @@ export class Actions {
         ? { ...action.grant, timeline: await this.#promotedTimeline(action.site, until) }
         : action.grant;
     const site = this.#site(action.site);
+    this.#given.set(action.site, grant);
     const end = await this.#ask(site, "POST /grant", { expect: action.expect, grant }, ASK_MS);
     if (end.ok) return;
     // Done before, by a controller that died before it heard so?
@@ -142,6 +153,24 @@ export class Actions {
       present.state === grant.state &&
       present.timeline === grant.timeline;
     if (!there) throw new ActionRefused(end.message);
+  }
+
+  /**
+   * Waits until a site has heard the grants that were given to others: a claim that was taken back a moment ago would
+   * turn it into a standby of a site that follows it.
+   */
+  async #awaitHeard(name: string): Promise<void> {
+    const until = performance.now() + HEARD_MS;
+    await this.#look(until, `${name} has not heard of the other sites' grants`, async () => {
+      const end = await this.#ask(this.#site(name), "GET /peers", undefined, ASK_MS);
+      const peers = end.value as readonly PeerAnswer[];
+      for (const [site, { epoch, state }] of this.#given) {
+        const heard = peers.find((peer) => peer.site === site)?.facts?.grant;
+        if (site !== name && (heard?.epoch !== epoch || heard.state !== state))
+          return `it hears epoch ${heard?.epoch ?? "?"}, ${heard?.state ?? "nothing"} of ${site}`;
+      }
+      return undefined;
+    });
   }
 
   async #promotedTimeline(name: string, until: number): Promise<number> {

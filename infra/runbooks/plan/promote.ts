@@ -1,4 +1,5 @@
 import type { GrantView, Observation, SiteView } from "../observe/observation.ts";
+import { lsnBytes } from "../observe/site-state.ts";
 import { excludedSites, expectation, highestEpoch, siteOf } from "./grants.ts";
 import type { Check, Planned, Step } from "./step.ts";
 import { objections } from "./step.ts";
@@ -26,10 +27,15 @@ export function planPromote(seen: Observation, { to, stopPrimary }: PromoteOptio
   const checks = [
     ...targetChecks(seen, target, to),
     ...(target === undefined ? [] : others.flatMap((other) => otherChecks(seen, target, other))),
-    oldChecks(seen, from, stopPrimary),
+    from === undefined ? aheadCheck(target, others) : oldChecks(seen, from, stopPrimary),
   ];
   const fail = (next: string): Planned => ({ ok: false, checks, next });
-  if (target === undefined || target.grant === null || from?.grant == null || objections(checks).length > 0) {
+  if (
+    target === undefined ||
+    target.grant === null ||
+    (from !== undefined && from.grant === null) ||
+    objections(checks).length > 0
+  ) {
     const running = from?.running === true && !stopPrimary;
     const onlyThat = objections(checks).length === 1 && running;
     return fail(
@@ -43,11 +49,11 @@ export function planPromote(seen: Observation, { to, stopPrimary }: PromoteOptio
   const epochs = { before, after: before + 1 };
   const plan = {
     verb: "promote",
-    from: from.name,
+    from: from?.name ?? null,
     to,
     epochs,
     timeline,
-    steps: steps(target as Granted, from as Granted, epochs.after, timeline, excludedSites(seen)),
+    steps: steps(target as Granted, from as Granted | undefined, epochs.after, timeline, excludedSites(seen)),
   };
   return { ok: true, checks, plan };
 }
@@ -58,7 +64,9 @@ type Granted = SiteView & { readonly grant: GrantView };
 function oldPrimary(others: readonly SiteView[]): SiteView | undefined {
   return (
     others.find((site) => site.role === "primary") ??
-    others.find((site) => site.grant?.state === "held") ??
+    others.find(
+      (site) => site.grant?.state === "held" && (site.role !== "standby" || site.heldback !== null),
+    ) ??
     others.find((site) => site.role === "stopped" || site.role === "held")
   );
 }
@@ -130,15 +138,32 @@ function otherChecks(seen: Observation, target: SiteView, other: SiteView): Chec
   ];
 }
 
-function oldChecks(seen: Observation, from: SiteView | undefined, stopPrimary: boolean): Check {
+/** Nobody is or was the primary: then every site must be a running standby, and none be ahead of the target. */
+function aheadCheck(target: SiteView | undefined, others: readonly SiteView[]): Check {
+  const title = "no site has more than the target";
+  const position = (site: SiteView): bigint => lsnBytes(site.lsn.replayed ?? "0/0");
+  for (const other of others) {
+    if (other.role !== "standby" || other.running !== true)
+      return {
+        title,
+        objection: `no site is or was the primary, and ${other.name} is no running standby (${other.word ?? other.role}): nothing proves that ${target?.name ?? "the target"} has everything`,
+      };
+    if (
+      target !== undefined &&
+      ((other.timeline ?? 0) > (target.timeline ?? 0) || position(other) > position(target))
+    )
+      return {
+        title,
+        objection: `${other.name} is ahead: timeline ${other.timeline ?? "?"}, ${other.lsn.replayed ?? "?"}; ${target.name} has timeline ${target.timeline ?? "?"}, ${target.lsn.replayed ?? "?"}`,
+      };
+  }
+  return { title, objection: undefined };
+}
+
+function oldChecks(seen: Observation, from: SiteView, stopPrimary: boolean): Check {
   const title = "the old primary is stopped, or may be";
   if (seen.primaries.length > 1)
     return { title, objection: `two instances run as primary: ${seen.primaries.join(", ")}` };
-  if (from === undefined)
-    return {
-      title,
-      objection: "no site is or was the primary, so nothing proves that the standby has everything",
-    };
   if (from.grant === null) return { title, objection: `${from.name} has no grant` };
   if (from.role === "primary")
     return {
@@ -155,40 +180,14 @@ function oldChecks(seen: Observation, from: SiteView | undefined, stopPrimary: b
 
 function steps(
   target: Granted,
-  from: Granted,
+  from: Granted | undefined,
   epoch: number,
   timeline: number,
   excluded: readonly string[],
 ): Step[] {
-  const fenced: GrantView = { ...from.grant, state: "none" };
   const given: GrantView = { ...target.grant, epoch, timeline, state: "held", excluded };
-  const serveAgain: Step["undo"] =
-    from.role === "primary" ? [{ do: "order", site: from.name, verb: "start" }] : [];
   return [
-    ...(from.role === "primary"
-      ? [
-          {
-            id: "stop",
-            title: `Stop PostgreSQL at ${from.name}`,
-            action: { do: "order", site: from.name, verb: "stop" },
-            seconds: STOP_SECONDS,
-            undo: serveAgain,
-          } satisfies Step,
-        ]
-      : []),
-    {
-      id: "proof",
-      title: `Prove that ${target.name} replayed all of ${from.name}`,
-      action: { do: "prove", from: from.name, to: target.name },
-      seconds: PROOF_SECONDS,
-    },
-    {
-      id: "fence",
-      title: `Take the grant from ${from.name}`,
-      action: { do: "grant", site: from.name, expect: expectation(from.grant), grant: fenced },
-      seconds: 10,
-      undo: [{ do: "grant", site: from.name, expect: expectation(fenced), grant: from.grant }],
-    },
+    ...(from === undefined ? [] : leaveSteps(from, target.name)),
     {
       id: "grant",
       title: `Give ${target.name} the grant of epoch ${epoch}`,
@@ -203,7 +202,35 @@ function steps(
       seconds: 60,
       final: true,
     },
-    ...afterPromotion(target.name, given, from.name),
+    ...afterPromotion(target.name, given, from?.name ?? null),
+  ];
+}
+
+/** The old primary stops, the standby has all of it, and its grant is taken. */
+function leaveSteps(from: Granted, to: string): Step[] {
+  const fenced: GrantView = { ...from.grant, state: "none" };
+  const stop: Step = {
+    id: "stop",
+    title: `Stop PostgreSQL at ${from.name}`,
+    action: { do: "order", site: from.name, verb: "stop" },
+    seconds: STOP_SECONDS,
+    undo: [{ do: "order", site: from.name, verb: "start" }],
+  };
+  return [
+    ...(from.role === "primary" ? [stop] : []),
+    {
+      id: "proof",
+      title: `Prove that ${to} replayed all of ${from.name}`,
+      action: { do: "prove", from: from.name, to },
+      seconds: PROOF_SECONDS,
+    },
+    {
+      id: "fence",
+      title: `Take the grant from ${from.name}`,
+      action: { do: "grant", site: from.name, expect: expectation(from.grant), grant: fenced },
+      seconds: 10,
+      undo: [{ do: "grant", site: from.name, expect: expectation(fenced), grant: from.grant }],
+    },
   ];
 }
 

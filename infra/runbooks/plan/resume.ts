@@ -29,27 +29,40 @@ function resumePromote(seen: Observation, entry: LedgerEntry): Resumption {
       steps: afterPromotion(target.name, target.grant, reachable ? from.name : null),
     };
   }
+  if (entry.from === null)
+    return { kind: "undo", why: `${target.name} was not promoted`, steps: takeGrant(target, entry) };
   if (from?.grant == null || from.source !== "control")
     return stuck(
       seen,
       entry,
-      `${target.name} was not promoted, and ${entry.from ?? "the old primary"} cannot be asked: ${from?.silent ?? "no grant"}`,
+      `${target.name} was not promoted, and ${entry.from} cannot be asked: ${from?.silent ?? "no grant"}`,
     );
+  // It was turned into a standby meanwhile: nothing can be given back but the grants; then the furthest may be promoted.
+  if (from.role === "standby" && from.heldback === null)
+    return {
+      kind: "undo",
+      why: `${target.name} was not promoted, and ${from.name} is a standby by now`,
+      steps: [...takeGrant(target, entry), ...takeGrant(from, entry)],
+    };
   return { kind: "undo", why: `${target.name} was not promoted`, steps: undoPromote(target, from, entry) };
+}
+
+function takeGrant({ name, grant }: SiteView, entry: LedgerEntry): Step[] {
+  if (grant === null || grant.state !== "held" || grant.epoch !== entry.epochs?.after) return [];
+  const taken: GrantView = { ...grant, state: "none", epoch: entry.epochs.before };
+  return [
+    {
+      id: "grant",
+      title: `Take the grant from ${name}`,
+      action: { do: "grant", site: name, expect: expectation(grant), grant: taken },
+      seconds: 10,
+    },
+  ];
 }
 
 /** The old primary takes writes again; the target's grant goes first, so that never two are held. */
 function undoPromote(target: SiteView, from: SiteView, entry: LedgerEntry): Step[] {
-  const steps: Step[] = [];
-  if (target.grant !== null && target.grant.state === "held" && target.grant.epoch === entry.epochs?.after) {
-    const taken: GrantView = { ...target.grant, state: "none", epoch: entry.epochs.before };
-    steps.push({
-      id: "grant",
-      title: `Take the grant from ${target.name}`,
-      action: { do: "grant", site: target.name, expect: expectation(target.grant), grant: taken },
-      seconds: 10,
-    });
-  }
+  const steps = takeGrant(target, entry);
   if (from.grant !== null && from.grant.state !== "held")
     steps.push({
       id: "fence",

@@ -83,6 +83,19 @@ describe("promote", () => {
     expect(steps[0]?.id).toBe("proof");
   });
 
+  it("promotes the furthest where every site is a running standby, and refuses one that is behind", () => {
+    const lsn = { current: null, received: null, replayed: "0/4000000", checkpoint: null };
+    const ahead = standby("chi-02", { lsn });
+    const seen = observation([standby("dal-01"), ahead]);
+    const steps = stepsOf(planPromote(seen, { to: "chi-02", stopPrimary: false }));
+    expect(steps.map(({ id }) => id)).toEqual(["grant", "promote", "timeline", "serve", "routers"]);
+    const behind = planPromote(seen, { to: "dal-01", stopPrimary: false });
+    expect(why(behind)).toMatch(/chi-02 is ahead: timeline 1, 0\/4000000/);
+    const down = observation([standby("dal-01", { running: false, word: "crashed" }), ahead]);
+    const unproven = planPromote(down, { to: "chi-02", stopPrimary: false });
+    expect(why(unproven)).toMatch(/dal-01 is no running standby \(crashed\)/);
+  });
+
   const other = (more: Partial<SiteView>): SiteView => standby("chi-02", more);
   it.each([
     [
@@ -298,6 +311,13 @@ describe("resume", () => {
       { site: "chi-02", expect: { epoch: 2, state: "held" }, grant: { epoch: 1, state: "none" } },
       { site: "dal-01", grant: { state: "held", epoch: 1 } },
     ]);
+  });
+
+  it("leaves a former primary that follows by now as it is", () => {
+    const sites = [standby("dal-01"), standby("chi-02", { grant: grant("held", 2) })];
+    const resumption = planResume(observation(sites), entry("promote"));
+    if (resumption.kind === "stuck") throw new Error(resumption.why);
+    expect(ids(resumption.steps)).toEqual(["grant"]);
   });
 
   it("decides nothing while a site that matters cannot be asked", () => {
