@@ -26,11 +26,12 @@ export interface WritePath {
 }
 
 /**
- * The first router's write listener with the first database's owner.
+ * A router's write listener with the first database's owner.
+ * @param host host of the router; the first one's by default
  * @throws {RehearsalError} when the stack has no router, write listener or database
  */
-export function writePath(stack: StackConfig): WritePath {
-  const router = stack.routers[0];
+export function writePath(stack: StackConfig, host = stack.routers[0]?.host): WritePath {
+  const router = stack.routers.find((candidate) => candidate.host === host);
   const listener = stack.listeners.find((candidate) => candidate.route === "write");
   const database = stack.postgres.databases[0];
   if (router === undefined || listener === undefined || database === undefined) {

@@ -154,12 +154,20 @@ export async function down(
   world: string,
 ): Promise<{ containers: number; volumes: number; networks: number }> {
   const containers = await labelled("container", world);
+  await Promise.all(containers.map(thawAll));
   if (containers.length > 0) await docker(["rm", "-f", "-v", ...containers]);
   const volumes = await labelled("volume", world);
   if (volumes.length > 0) await docker(["volume", "rm", ...volumes]);
   const networks = await labelled("network", world);
   if (networks.length > 0) await docker(["network", "rm", ...networks]);
   return { containers: containers.length, volumes: volumes.length, networks: networks.length };
+}
+
+/** What a host or a container on it holds frozen cannot die, and Docker would give up removing it. */
+async function thawAll(container: string): Promise<void> {
+  await tryDocker(["unpause", container]);
+  const thaw = "docker ps -q --filter status=paused | xargs -r docker unpause";
+  await tryDocker(["exec", container, "sh", "-c", thaw], { timeout: 10_000 });
 }
 
 /** Names of all worlds on this machine, whole or in parts. */

@@ -45,7 +45,7 @@ describe.runIf(process.env["HEATWAVE_ALL"] === "1")(
     async function quiet<T>(primary: string, work: () => Promise<T>): Promise<T> {
       const [router] = table.live.topology.routers;
       if (router === undefined) throw new Error("no router");
-      await table.onHost(router.host.name, `docker pause ${router.container}`);
+      await table.onHost(router.host.name, `docker stop ${router.container}`);
       try {
         await vi.waitFor(
           async () =>
@@ -59,7 +59,7 @@ describe.runIf(process.env["HEATWAVE_ALL"] === "1")(
         );
         return await work();
       } finally {
-        await table.onHost(router.host.name, `docker unpause ${router.container}`);
+        await table.onHost(router.host.name, `docker start ${router.container}`);
       }
     }
 

@@ -27,6 +27,8 @@ export interface RowExpectation {
   readonly primary?: string;
   /** True where the row promotes, so that the timeline may change. @default false */
   readonly promotes?: boolean;
+  /** Site that need not follow at the end: it was declared gone. */
+  readonly gone?: string;
   /** True where somebody takes writes all the time in between, so that there is no outage to measure. @default false */
   readonly unheard?: boolean;
 }
@@ -44,9 +46,13 @@ export class RestartTable {
     this.writer = writer;
   }
 
-  static async begin(live: LiveWorld): Promise<RestartTable> {
+  /** @param router host of the router that the application writes through; the first one's by default */
+  static async begin(live: LiveWorld, options: { readonly router?: string } = {}): Promise<RestartTable> {
     await healAll(live.plan);
-    const writer = await Writer.start(live.plan, live.stack, live.overlay, { everyMs: 40 });
+    const writer = await Writer.start(live.plan, live.stack, live.overlay, {
+      everyMs: 40,
+      ...options,
+    });
     return new RestartTable(live, writer);
   }
 
@@ -104,10 +110,10 @@ export class RestartTable {
   }
 
   /** Waits until one site is primary and every other one streams from it. Returns the primary's name. */
-  async whole(): Promise<string> {
+  async whole(gone?: string): Promise<string> {
     return vi.waitFor(
       async () => {
-        const answers = await this.answers();
+        const answers = (await this.answers()).filter(({ site }) => site !== gone);
         const [primary, ...more] = primariesOf(answers);
         const words = answers.map(({ site, word }) => `${site} ${word ?? "silent"}`).join(", ");
         expect(more, words).toEqual([]);
@@ -115,7 +121,8 @@ export class RestartTable {
         expect(answers.filter(({ word }) => word === "standby").length, words).toBe(answers.length - 1);
         const streaming = await this.sql(
           primary,
-          "select count(*) from pg_stat_replication where state = 'streaming' and application_name <> 'pg_basebackup'",
+          "select count(*) from pg_stat_replication where state = 'streaming'" +
+            ` and application_name not in ('pg_basebackup', '${gone ?? ""}')`,
         );
         expect(`${streaming} streaming of ${answers.length - 1}`).toBe(
           `${answers.length - 1} streaming of ${answers.length - 1}`,
@@ -148,7 +155,7 @@ export class RestartTable {
     const begun = this.writer.mark(name);
     const at = (await act(before)) ?? begun;
     await this.writer.awaitRow(monotonicMs(), 90_000);
-    const after = await this.whole();
+    const after = await this.whole(expected.gone);
     const figures = await this.#figures(name, after, at);
     expect(after, "the primary").toBe(expected.primary ?? before);
     if (expected.promotes !== true) expect(await this.timeline(after), "the timeline").toBe(timeline);

@@ -1,9 +1,8 @@
-import { tryDocker } from "../docker.ts";
 import type { HostMachine, WorldPlan } from "../plan.ts";
 import { changedFrom, healLiveRestore } from "./live-restore.ts";
 import { brokenLinks, healLinks, slowRate, unslow } from "./network.ts";
 import { addressAfter, lateAddress, powerOn, thaw } from "./power.ts";
-import { setContainerFrozen } from "./processes.ts";
+import { frozenContainers, setContainerFrozen } from "./processes.ts";
 import { hostState } from "./states.ts";
 
 /** A fault that is in force now. */
@@ -61,12 +60,6 @@ async function faultsAt(host: HostMachine): Promise<ActiveFault[]> {
     ...late,
     ...(before === undefined ? [] : [{ kind: "live-restore" as const, host: host.name, on: !before }]),
   ];
-}
-
-async function frozenContainers(host: HostMachine): Promise<string[]> {
-  const list = ["docker", "ps", "--filter", "status=paused", "--format", "{{.Names}}"];
-  const listed = await tryDocker(["exec", host.container, ...list], { timeout: 5000 });
-  return listed.exitCode !== 0 || listed.stdout === "" ? [] : listed.stdout.split("\n");
 }
 
 /**

@@ -2,6 +2,7 @@ import { docker } from "../docker.ts";
 import { give, readInside, WORLD_FOLDER } from "../host-files.ts";
 import type { HostMachine, WorldPlan } from "../plan.ts";
 import { RehearsalError } from "../trouble.ts";
+import { frozenContainers, setContainerFrozen } from "./processes.ts";
 import { demandHost, demandRunning, hostState } from "./states.ts";
 
 /** Seconds that a host has to shut down in order; a PostgreSQL that stops fast needs a few. */
@@ -38,6 +39,9 @@ export async function powerOff(plan: WorldPlan, name: string, clean: boolean): P
   const host = demandHost(plan, name);
   if ((await hostState(host)) === "off") return false;
   await demandRunning(host);
+  // A process that its own container holds frozen cannot die, and Docker outside would wait for it in vain.
+  for (const container of await frozenContainers(host))
+    await setContainerFrozen(plan, name, container, false);
   await (clean
     ? docker(["stop", "--time", String(SHUTDOWN_SECONDS), host.container])
     : docker(["kill", host.container]));

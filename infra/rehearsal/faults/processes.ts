@@ -152,3 +152,10 @@ export async function setContainerFrozen(
   await docker(["exec", host.container, "docker", frozen ? "pause" : "unpause", container]);
   return true;
 }
+
+/** Containers on a running host that are frozen; none where its Docker daemon does not answer. */
+export async function frozenContainers(host: HostMachine): Promise<string[]> {
+  const list = ["docker", "ps", "--filter", "status=paused", "--format", "{{.Names}}"];
+  const listed = await tryDocker(["exec", host.container, ...list], { timeout: 5000 });
+  return listed.exitCode !== 0 || listed.stdout === "" ? [] : listed.stdout.split("\n");
+}

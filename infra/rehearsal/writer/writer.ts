@@ -4,7 +4,7 @@ import type { Overlay } from "../../config/overlay.ts";
 import type { StackConfig } from "../../config/schema.ts";
 import type { Result } from "../docker.ts";
 import { tryDocker } from "../docker.ts";
-import type { WorldPlan } from "../plan.ts";
+import type { HostMachine, WorldPlan } from "../plan.ts";
 import { hostOf } from "../plan.ts";
 import { rolePassword, siteClient, writePath } from "../sql.ts";
 import { RehearsalError, tail } from "../trouble.ts";
@@ -50,6 +50,8 @@ export interface WriterOptions {
   readonly connection?: "kept" | "new";
   /** Milliseconds between two writes at each instance's own socket; 0 leaves that out. @default 100 */
   readonly sampleEveryMs?: number;
+  /** Host of the router that it writes through, on whose Docker network it runs. @default the first router's */
+  readonly router?: string;
   /** Tells writers apart that run side by side. @default "" */
   readonly name?: string;
 }
@@ -88,6 +90,7 @@ export class Writer {
   readonly sampling: Sampling | undefined;
   readonly #plan: WorldPlan;
   readonly #stack: StackConfig;
+  readonly #host: HostMachine;
   readonly #name: string;
   readonly #started = monotonicMs();
   readonly #marks: Mark[] = [];
@@ -95,12 +98,14 @@ export class Writer {
   private constructor(
     plan: WorldPlan,
     stack: StackConfig,
+    host: HostMachine,
     name: string,
     run: string,
     sampling: Sampling | undefined,
   ) {
     this.#plan = plan;
     this.#stack = stack;
+    this.#host = host;
     this.#name = name;
     this.run = run;
     this.sampling = sampling;
@@ -116,7 +121,7 @@ export class Writer {
     overlay: Overlay,
     options: WriterOptions = {},
   ): Promise<Writer> {
-    const path = writePath(stack);
+    const path = writePath(stack, options.router);
     const host = hostOf(plan, path.routerHost);
     const run = randomUUID();
     const settings: ClientSettings = {
@@ -149,15 +154,14 @@ export class Writer {
       },
     });
     const sampling = everyMs === 0 ? undefined : await Sampling.start(plan, stack, overlay, everyMs);
-    const writer = new Writer(plan, stack, name, run, sampling);
+    const writer = new Writer(plan, stack, host, name, run, sampling);
     await writer.awaitRow(writer.#started, FIRST_ROW_SECONDS * 1000);
     return writer;
   }
 
   /** All that the clients noted so far. */
   async records(): Promise<WriterRecord[]> {
-    const host = hostOf(this.#plan, writePath(this.#stack).routerHost);
-    return parseLines(await readBeside(host, this.#name, "records.ndjson"));
+    return parseLines(await readBeside(this.#host, this.#name, "records.ndjson"));
   }
 
   /** Notes that something is done to the world now; the report has figures for it. Returns the time. */
@@ -173,10 +177,9 @@ export class Writer {
    * @throws {RehearsalError} with the clients' last errors
    */
   async awaitRow(since: number, timeoutMs: number): Promise<number> {
-    const host = hostOf(this.#plan, writePath(this.#stack).routerHost);
     const deadline = monotonicMs() + timeoutMs;
     for (;;) {
-      const records = parseLines<WriterRecord>(await tailBeside(host, this.#name, "records.ndjson"));
+      const records = parseLines<WriterRecord>(await tailBeside(this.#host, this.#name, "records.ndjson"));
       const row = acknowledgedOf(records).find(({ sent }) => sent >= since);
       if (row !== undefined) return row.answered;
       if (monotonicMs() > deadline) {
@@ -234,7 +237,7 @@ export class Writer {
 
   /** Ends it without a word, whatever state the stack is in. */
   async discard(): Promise<void> {
-    await stopBeside(hostOf(this.#plan, writePath(this.#stack).routerHost), this.#name);
+    await stopBeside(this.#host, this.#name);
     await this.sampling?.stop();
   }
 
