@@ -60,7 +60,7 @@ export class PulumiCli {
     const script = [
       "set -e",
       `state=/var/lib/heatwave-state/.pulumi/stacks/heatwave/${stack}.json`,
-      '. bin/find-node.sh && export PATH="$(dirname "$NODE"):$PATH:/opt/pulumi"',
+      `. bin/find-node.sh && export PATH="$PATH:${FOLDER}"`,
       "export PULUMI_SKIP_UPDATE_CHECK=true PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true PULUMI_HOME=/tmp/pulumi-home",
       "test -f $state || pulumi stack init --no-select --secrets-provider passphrase organization/heatwave/$1 >&2",
       `salt=$(sed -n 's/.*"salt":"\\([^"]*\\)".*/\\1/p' $state)`,
@@ -68,6 +68,6 @@ export class PulumiCli {
       `{ echo "encryptionsalt: $salt"; sed -e '/^encryptionsalt:/d' -e '/^  heatwave:secrets:/,$d' Pulumi.$1.yaml; } >/tmp/cli.yaml`,
       'stack=$1; verb=$2; shift 2; exec pulumi $verb --stack $stack --config-file /tmp/cli.yaml --non-interactive "$@"',
     ].join("\n");
-    return this.#world.attempt("exec", "--", "sh", "-c", script, "sh", stack, verb, ...args);
+    return this.#world.attempt("exec", "--", "sh", "-c", script, "bin/sh", stack, verb, ...args);
   }
 }
