@@ -1,8 +1,9 @@
 /**
  * `bin/test`: every layer in turn, then one plain line `N passed, N failed[, N skipped]`.
  *
- *   bin/test            all fast layers, and the live tests in sealed worlds
- *   bin/test --all      and the rows of the restart table that take minutes each, and 50 kills of the engine (HEATWAVE_ALL=1)
+ *   bin/test            all fast layers, each program by itself, and sealed worlds with a fixed choice of faults
+ *   bin/test --all      everything: also the suites of `LONG`, the rows of the restart table that take minutes each,
+ *                       and 50 kills of the engine (HEATWAVE_ALL=1)
  *   bin/test --fast     no world: what runs without Docker
  *   -y, --yes           install Docker without asking (CI does)
  */
@@ -46,6 +47,10 @@ const ALONE = [
   "router-check",
   "router-reload",
 ].map((name) => `test/live/${name}.test.ts`);
+/** Suites in worlds of their own that would take the plain run past its 25 minutes. */
+const LONG = ["changes", "engine-crash", "images", "interchange", "operator", "recovery", "secrets"].map(
+  (name) => `test/live/${name}.test.ts`,
+);
 const LIVE = ["run", "--config", "vitest.live.config.ts"];
 
 const fast: readonly Layer[] = [
@@ -66,7 +71,10 @@ const live: readonly Layer[] = [
   },
   {
     title: "sealed worlds",
-    command: () => [bin("vitest"), ...LIVE, ...ALONE.flatMap((file) => ["--exclude", file])],
+    command: () => {
+      const left = flags.all === true ? ALONE : [...ALONE, ...LONG];
+      return [bin("vitest"), ...LIVE, ...left.flatMap((file) => ["--exclude", file])];
+    },
     vitest: true,
   },
 ];

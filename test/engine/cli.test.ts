@@ -50,7 +50,7 @@ describe("bin/engine", () => {
     expect(preview.exitCode).toBe(0);
     expect(preview.stdout).toContain(' + ├─ command:local:Command first\n   │      + create: "echo step 1"');
     expect(preview.stdout).toContain("+ environment: {PASSWORD: [secret]}");
-    expect(preview.stdout).toMatch(/Resources: 3 to create, 0 unchanged \(\d+\.\d s\)$/);
+    expect(preview.stdout).toMatch(/Resources: 3 to create, 0 unchanged \(\d+(\.\d)? s\)$/);
 
     const up = await engine("life", ["up", "--yes"]);
     expect(up.exitCode).toBe(0);

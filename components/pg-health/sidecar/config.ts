@@ -2,7 +2,7 @@
  * What pg-health is told: `/etc/heatwave/pg-health.json` (no secret in it) and `/run/heatwave-secrets/pg-health.json`.
  * Checked by hand, because the bundle stays small and its errors name the path, the value and the fix.
  */
-import { ConfigError, Reader, show, readJson } from "./json-reader.ts";
+import { ConfigError, readJson, Reader, show } from "./json-reader.ts";
 import { parseSize } from "./size.ts";
 
 /** A TCP address. */
@@ -239,7 +239,6 @@ export function checkConfig(value: unknown, path = "pg-health.json"): Settings {
   };
 }
 
-/** Checks the parsed secrets file. @throws {@link ConfigError}, whose message holds no value. */
 /**
  * The secrets as they are on disk at the moment of their use: `up` may replace them, and a restart for that would cost the
  * site its 200. What cannot be read then is as it was.
@@ -266,6 +265,7 @@ export function liveSecrets(path: string): Secrets {
   };
 }
 
+/** Checks the parsed secrets file. @throws {@link ConfigError}, whose message holds no value. */
 export function checkSecrets(value: unknown, path = "secrets"): Secrets {
   const record: Readonly<Record<string, unknown>> =
     typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
