@@ -50,7 +50,7 @@ export function standbys(seen: Observation): Finding[] {
         return finding(
           "empty",
           `${site.name} has no data.`,
-          `the stack's next up (pulumi up) founds it as a standby`,
+          `on ${site.host}, in its pg-health container: node /opt/heatwave/pg-health.mjs found (takes a base backup)`,
         );
       if (site.role === "stopped")
         return finding(
@@ -63,9 +63,11 @@ export function standbys(seen: Observation): Finding[] {
         return finding(
           "standby-down",
           `${site.name}'s PostgreSQL does not run: ${site.word ?? "no word"}${site.why === null ? "" : `, ${site.why}`}.`,
-          site.word === "held" || site.word === "crashed"
-            ? `docker logs of its PostgreSQL container on ${site.host}`
-            : command(seen, "topology --watch"),
+          site.word === "diverged"
+            ? "leave it as it is: no command brings it back yet (rejoin and rebuild-standby are to come); keep its volume"
+            : site.word === "held" || site.word === "crashed"
+              ? `docker logs of its PostgreSQL container on ${site.host}`
+              : command(seen, "topology --watch"),
         );
       if (site.replayPaused)
         return finding(

@@ -153,7 +153,14 @@ const CASES: readonly (readonly [string, Observation, Code, Level, RegExp])[] = 
     observation([primary("dal-01"), standby("chi-02", { role: "empty", word: "empty", running: false })]),
     "empty",
     "warning",
-    /pulumi up/,
+    /pg-health\.mjs found/,
+  ],
+  [
+    "a site whose data cannot follow",
+    observation([primary("dal-01"), standby("chi-02", { word: "diverged", running: false })]),
+    "standby-down",
+    "warning",
+    /keep its volume/,
   ],
   [
     "a stopped standby",
