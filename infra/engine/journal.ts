@@ -1,5 +1,5 @@
 import type { CheckpointWriter } from "./checkpoint.ts";
-import { renameReferences } from "./resource.ts";
+import { prerequisites, renameReferences } from "./resource.ts";
 import type { PendingOperation, Resource } from "./resource.ts";
 
 /**
@@ -32,14 +32,14 @@ export class Journal {
     this.#save = save;
   }
 
-  /** The resources in the order of the state file. */
+  /** The resources in the order of the state file: what this run has recorded, then the rest. */
   resources(): readonly Resource[] {
     const rename = (urn: string): string => this.#renames.get(urn) ?? urn;
     const rest = [...this.#old.values()];
-    return [
+    return needsFirst([
       ...this.#done.values(),
       ...(this.#renames.size === 0 ? rest : rest.map((resource) => renameReferences(resource, rename))),
-    ];
+    ]);
   }
 
   text(): string {
@@ -192,4 +192,28 @@ export class Journal {
 /** Only entries that wait for deletion may share a URN. */
 function keyOf(resource: Resource, index: number): string {
   return resource.delete ? `${resource.urn}#${index}` : resource.urn;
+}
+
+/**
+ * The same order, but for what would come before something that it needs: an excluded resource is recorded although the
+ * program may no longer have what it depends on.
+ */
+function needsFirst(resources: readonly Resource[]): readonly Resource[] {
+  const byUrn = new Map<string, Resource>();
+  for (const resource of resources) {
+    if (!resource.delete && !byUrn.has(resource.urn)) byUrn.set(resource.urn, resource);
+  }
+  const ordered = new Set<Resource>();
+  const visiting = new Set<Resource>();
+  const visit = (resource: Resource): void => {
+    if (ordered.has(resource) || visiting.has(resource)) return;
+    visiting.add(resource);
+    for (const urn of prerequisites(resource)) {
+      const needed = byUrn.get(urn);
+      if (needed !== undefined) visit(needed);
+    }
+    ordered.add(resource);
+  };
+  for (const resource of resources) visit(resource);
+  return [...ordered];
 }
