@@ -216,24 +216,37 @@ describe("changes without a cut", SLOW, () => {
     expect(await writer.stop()).toMatchObject({ sessions: 1, errors: {} });
   });
 
-  it("a file that only the running server refuses is undone by the same up, which says why", async () => {
+  it("a file that only the running server refuses is undone, and its reader has the old one", async () => {
+    const conf = "/var/lib/heatwave/heatwave-haproxy/conf";
+    const before = await world.host(PRIMARY, `sha256sum ${conf}/haproxy.cfg`);
+    // `haproxy -c` binds nothing: that this address is nobody's shows at the reload.
+    const line = `f=$(mktemp) && sed 's/^  mode http$/&\\n  bind 192.0.2.1:9999/' ${conf}/haproxy.cfg >$f && grep -q 192.0.2.1 $f && /var/lib/heatwave/bin/host-tool file haproxy heatwave-haproxy conf/haproxy.cfg $(sha256sum $f | cut -d " " -f 1) <$f`;
+    const writer = await writerAt("dal-01", { clients: 1, everyMs: 50 });
+    const ran = await world.attempt("host", PRIMARY, "--", "sh", "-c", line);
+    expect(ran.code, ran.stdout + ran.stderr).toBe(1);
+    expect(ran.stdout + ran.stderr).toMatch(
+      /did not take haproxy\.cfg; the old one is back in force:[^]*192\.0\.2\.1/,
+    );
+    expect(await world.host(PRIMARY, `sha256sum ${conf}/haproxy.cfg`)).toBe(before);
+    expect(await marks()).toBe("");
+    expect(await writer.stop()).toMatchObject({ sessions: 1, errors: {} });
+  });
+
+  it("a bad setting of the stack file is refused by up, and the next up goes on", async () => {
     await world.controller("cp /tmp/kept.yaml Pulumi.production.yaml");
     await edit("s|^  heatwave:postgres:|&\\n    hba:\\n      - {type: hostssl, address: 100.64.0.8/32}|");
     const up = await world.engine("up", "--yes");
     expect(up.code).toBe(1);
     expect(up.stdout + up.stderr).toMatch(
-      /did not take pg_hba\.conf; the old one is back in force:[^]*hostssl/,
+      /refuses pg_hba\.conf; the old one stays in force:[^]*hostssl record cannot match/,
     );
-    for (const { name } of topology.sites)
-      expect(await world.sql(name, "select count(*) from pg_hba_file_rules where type = $$hostssl$$")).toBe(
-        "0",
-      );
-    expect(await marks()).toBe("");
     await world.controller("cp /tmp/kept.yaml Pulumi.production.yaml");
     await mustUp();
+    expect(await marks()).toBe("");
   });
 
   it("a parameter that needs a restart is written, and up says what waits", async () => {
+    await world.controller("cp /tmp/kept.yaml Pulumi.production.yaml");
     await edit("s/max_connections: 200/max_connections: 210/");
     const up = await mustUp();
     for (const { name } of topology.sites) {
@@ -261,6 +274,7 @@ describe("changes without a cut", SLOW, () => {
   it("an up killed -9 between copy and swap, and between swap and reload, heals on the next up", async () => {
     const here = "/var/lib/heatwave/heatwave-postgres/conf";
     const setting = (): Promise<string> => world.sql(PRIMARY, "show work_mem");
+    await world.controller("cp /tmp/kept.yaml Pulumi.production.yaml");
     // Held where the tool waits its turn: the copy is there, the swap is not.
     await world.host(
       PRIMARY,
@@ -270,7 +284,7 @@ describe("changes without a cut", SLOW, () => {
     const up = world.engine("up", "--yes");
     await untilHost(
       PRIMARY,
-      `grep -q 9MB ${here}/incoming/postgresql.conf && pgrep -f "host-tool file postgres"`,
+      `grep -q 9MB ${here}/incoming/postgresql.conf && pgrep -f "[h]ost-tool file postgres"`,
     );
     await killAll();
     await up;
@@ -290,7 +304,7 @@ describe("changes without a cut", SLOW, () => {
 
     // Killed as soon as the swap is marked: before its reload is verified.
     await edit("s/work_mem: 9MB/work_mem: 10MB/");
-    const watch = `until [ -e ${here}/.postgresql.conf.pending ]; do :; done; pkill -9 -f "host-tool file postgres"; true`;
+    const watch = `until [ -e ${here}/.postgresql.conf.pending ]; do :; done; pkill -9 -f "[h]ost-tool file postgres"; true`;
     const killed = world.host(PRIMARY, watch);
     const second = world.engine("up", "--yes");
     await killed;
