@@ -4,6 +4,11 @@ import type { Value } from "./values.ts";
 
 /** Shorter texts are left alone: masking `no` or `1` would spoil every message and hide nothing. */
 const SHORTEST = 4;
+/**
+ * The command provider marks a whole `connection` as secret. Which host refused whom is what its errors are read for,
+ * so of one only these stay hidden; a host from a secret of the configuration is noted as that.
+ */
+const HIDDEN_OF_CONNECTION: ReadonlySet<string> = new Set(["password", "privateKey", "privateKeyPassword"]);
 
 /** Knows the secret texts of a run and keeps them out of messages, whoever wrote those. */
 export class SecretMask {
@@ -22,9 +27,25 @@ export class SecretMask {
   #walk(value: Value, isSecret: boolean): void {
     if (value instanceof Secret) this.#walk(value.value, true);
     else if (isList(value)) for (const item of value) this.#walk(item, isSecret);
-    else if (isMap(value)) for (const item of Object.values(value)) this.#walk(item, isSecret);
-    else if (isSecret && typeof value === "string") this.addText(value);
+    else if (isMap(value)) {
+      for (const [key, item] of Object.entries(value)) {
+        if (key === "connection") this.#walkConnection(item);
+        else this.#walk(item, isSecret);
+      }
+    } else if (isSecret && typeof value === "string") this.addText(value);
     else if (isSecret && typeof value === "number") this.addText(String(value));
+  }
+
+  #walkConnection(value: Value): void {
+    if (value instanceof Secret) this.#walkConnection(value.value);
+    else if (!isMap(value)) this.#walk(value, true);
+    else {
+      for (const [key, item] of Object.entries(value)) {
+        if (key === "proxy") this.#walkConnection(item);
+        else if (HIDDEN_OF_CONNECTION.has(key)) this.#walk(item, true);
+        else this.#walk(item, false);
+      }
+    }
   }
 
   /** The message with `[secret]` in place of every secret text. */

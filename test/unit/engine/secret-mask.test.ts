@@ -17,3 +17,14 @@ test("short texts are left alone", () => {
   mask.add(new Secret(["no", 1, "", true]));
   expect(mask.apply("no 1 true")).toBe("no 1 true");
 });
+
+test("of a connection who and where can be read, and what opens it is hidden", () => {
+  const mask = new SecretMask();
+  mask.add({
+    connection: new Secret({ host: "192.0.2.7", user: "deploy", port: 22, password: "pass-of-7" }),
+    stdin: new Secret("text-of-7"),
+  });
+  expect(mask.apply("ssh deploy@192.0.2.7:22 pass-of-7 text-of-7")).toBe(
+    "ssh deploy@192.0.2.7:22 [secret] [secret]",
+  );
+});
