@@ -6,9 +6,13 @@ import type { Value } from "./values.ts";
 const SHORTEST = 4;
 /**
  * The command provider marks a whole `connection` as secret. Which host refused whom is what its errors are read for,
- * so of one only these stay hidden; a host from a secret of the configuration is noted as that.
+ * so of one these may be read; a host from a secret of the configuration is noted as that.
  */
-const HIDDEN_OF_CONNECTION: ReadonlySet<string> = new Set(["password", "privateKey", "privateKeyPassword"]);
+const OPEN_OF_CONNECTION: ReadonlySet<string> = new Set(["host", "user", "port", "hostKey"]);
+
+function isConnection(value: Record<string, unknown>): boolean {
+  return "host" in value && ("user" in value || "hostKey" in value);
+}
 
 /** Knows the secret texts of a run and keeps them out of messages, whoever wrote those. */
 export class SecretMask {
@@ -28,24 +32,10 @@ export class SecretMask {
     if (value instanceof Secret) this.#walk(value.value, true);
     else if (isList(value)) for (const item of value) this.#walk(item, isSecret);
     else if (isMap(value)) {
-      for (const [key, item] of Object.entries(value)) {
-        if (key === "connection") this.#walkConnection(item);
-        else this.#walk(item, isSecret);
-      }
+      const open = isConnection(value) ? (key: string) => OPEN_OF_CONNECTION.has(key) : () => false;
+      for (const [key, item] of Object.entries(value)) this.#walk(item, isSecret && !open(key));
     } else if (isSecret && typeof value === "string") this.addText(value);
     else if (isSecret && typeof value === "number") this.addText(String(value));
-  }
-
-  #walkConnection(value: Value): void {
-    if (value instanceof Secret) this.#walkConnection(value.value);
-    else if (!isMap(value)) this.#walk(value, true);
-    else {
-      for (const [key, item] of Object.entries(value)) {
-        if (key === "proxy") this.#walkConnection(item);
-        else if (HIDDEN_OF_CONNECTION.has(key)) this.#walk(item, true);
-        else this.#walk(item, false);
-      }
-    }
   }
 
   /** The message with `[secret]` in place of every secret text. */

@@ -24,7 +24,14 @@ test("of a connection who and where can be read, and what opens it is hidden", (
     connection: new Secret({ host: "192.0.2.7", user: "deploy", port: 22, password: "pass-of-7" }),
     stdin: new Secret("text-of-7"),
   });
-  expect(mask.apply("ssh deploy@192.0.2.7:22 pass-of-7 text-of-7")).toBe(
-    "ssh deploy@192.0.2.7:22 [secret] [secret]",
+  mask.add(
+    new Secret({
+      host: "192.0.2.7",
+      user: "deploy",
+      proxy: { host: "192.0.2.8", user: "jump", password: "pass-of-8" },
+    }),
+  );
+  expect(mask.apply("ssh deploy@192.0.2.7:22 by jump pass-of-8 pass-of-7 text-of-7")).toBe(
+    "ssh deploy@192.0.2.7:22 by jump [secret] [secret] [secret]",
   );
 });
