@@ -63,7 +63,7 @@ export class Registrar {
     }
     const urn = makeUrn(stack, project, parent, goal.type, goal.name);
     this.#see(urn);
-    this.#run.hide(goal.inputs);
+    this.#run.hide(goal.type, goal.inputs);
     const inherited = this.#inheritance.add(urn, goal);
     let old = this.#findOld(urn, goal);
     const deletedAhead = old === undefined ? undefined : await this.#deletedAhead.get(old.urn);
@@ -89,7 +89,7 @@ export class Registrar {
     }
     const resource = { ...wanted, inputs: checked };
     const done = await this.#act(goal, resource, old, provider, deletedAhead?.keys);
-    this.#run.hide(done.outputs);
+    this.#run.hide(done.type, done.outputs);
     if (!isProviderType(done.type)) return done;
     const identified = done.id === "" ? { ...done, id: UNKNOWN_STRING } : done;
     this.#run.providers.set(urn, identified.id, identified.inputs);

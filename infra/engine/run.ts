@@ -11,7 +11,7 @@ import { ProviderResources } from "./provider-resources.ts";
 import type { HookType, Resource } from "./resource.ts";
 import type { SecretMask } from "./secret-mask.ts";
 import { isProviderType } from "./urn.ts";
-import type { Value } from "./values.ts";
+import type { ValueMap } from "./values.ts";
 
 export interface RunOptions {
   readonly preview: boolean;
@@ -92,9 +92,9 @@ export class Run {
     this.#listener("message" in event ? { ...event, message: this.#mask.apply(event.message) } : event);
   }
 
-  /** Notes the secrets in a value, so that no message shows them. */
-  hide(value: Value): void {
-    this.#mask.add(value);
+  /** Notes the secrets among a resource's inputs or outputs, so that no message shows them. */
+  hide(type: string, properties: ValueMap): void {
+    this.#mask.addProperties(type, properties);
   }
 
   diagnose(severity: Severity, message: string, urn = "", ephemeral = false): void {

@@ -1,6 +1,6 @@
-import { isList, isMap } from "./value-tools.ts";
+import { isList, isMap, unwrap } from "./value-tools.ts";
 import { Secret } from "./values.ts";
-import type { Value } from "./values.ts";
+import type { Value, ValueMap } from "./values.ts";
 
 /** Shorter texts are left alone: masking `no` or `1` would spoil every message and hide nothing. */
 const SHORTEST = 4;
@@ -9,10 +9,6 @@ const SHORTEST = 4;
  * so of one these may be read; a host from a secret of the configuration is noted as that.
  */
 const OPEN_OF_CONNECTION: ReadonlySet<string> = new Set(["host", "user", "port", "hostKey"]);
-
-function isConnection(value: Record<string, unknown>): boolean {
-  return "host" in value && ("user" in value || "hostKey" in value);
-}
 
 /** Knows the secret texts of a run and keeps them out of messages, whoever wrote those. */
 export class SecretMask {
@@ -28,13 +24,27 @@ export class SecretMask {
     this.#walk(value, false);
   }
 
+  /** Notes the secrets among a resource's inputs or outputs. */
+  addProperties(type: string, properties: ValueMap): void {
+    for (const [key, value] of Object.entries(properties)) {
+      if (key === "connection" && type.startsWith("command:remote:")) this.#addConnection(unwrap(value));
+      else this.add(value);
+    }
+  }
+
+  #addConnection(connection: Value): void {
+    const parts = isMap(connection) ? connection : { connection };
+    for (const [key, part] of Object.entries(parts)) {
+      if (key === "proxy") this.#addConnection(unwrap(part));
+      else this.add(OPEN_OF_CONNECTION.has(key) ? part : new Secret(part));
+    }
+  }
+
   #walk(value: Value, isSecret: boolean): void {
     if (value instanceof Secret) this.#walk(value.value, true);
     else if (isList(value)) for (const item of value) this.#walk(item, isSecret);
-    else if (isMap(value)) {
-      const open = isConnection(value) ? (key: string) => OPEN_OF_CONNECTION.has(key) : () => false;
-      for (const [key, item] of Object.entries(value)) this.#walk(item, isSecret && !open(key));
-    } else if (isSecret && typeof value === "string") this.addText(value);
+    else if (isMap(value)) for (const item of Object.values(value)) this.#walk(item, isSecret);
+    else if (isSecret && typeof value === "string") this.addText(value);
     else if (isSecret && typeof value === "number") this.addText(String(value));
   }
 

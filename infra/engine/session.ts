@@ -91,10 +91,14 @@ export async function openSession(options: SessionOptions): Promise<Session> {
           sealed,
           (ciphertext) => (stateCrypter ?? missingKey()).decrypt(ciphertext),
           (secret, ciphertext) => {
-            mask.add(secret);
             if (isSameKey) seal.remember(secret, ciphertext);
           },
         );
+  const pending = checkpoint.pendingOperations.map(({ resource }) => resource);
+  for (const { type, inputs, outputs } of [...checkpoint.resources, ...pending]) {
+    mask.addProperties(type, inputs);
+    mask.addProperties(type, outputs);
+  }
   return {
     project,
     stack: options.stack,

@@ -20,18 +20,29 @@ test("short texts are left alone", () => {
 
 test("of a connection who and where can be read, and what opens it is hidden", () => {
   const mask = new SecretMask();
-  mask.add({
+  mask.addProperties("command:remote:Command", {
     connection: new Secret({ host: "192.0.2.7", user: "deploy", port: 22, password: "pass-of-7" }),
     stdin: new Secret("text-of-7"),
   });
-  mask.add(
-    new Secret({
+  mask.addProperties("command:remote:CopyToRemote", {
+    connection: new Secret({
       host: "192.0.2.7",
       user: "deploy",
       proxy: { host: "192.0.2.8", user: "jump", password: "pass-of-8" },
     }),
-  );
+  });
   expect(mask.apply("ssh deploy@192.0.2.7:22 by jump pass-of-8 pass-of-7 text-of-7")).toBe(
     "ssh deploy@192.0.2.7:22 by jump [secret] [secret] [secret]",
   );
+});
+
+test("only a command resource's connection is read so; a host or user that is secret by itself stays hidden", () => {
+  const mask = new SecretMask();
+  mask.addProperties("other:index:Database", {
+    connection: new Secret({ host: "db.example", user: "owner" }),
+  });
+  mask.addProperties("command:remote:Command", {
+    connection: { host: new Secret("203.0.113.9"), user: "deploy" },
+  });
+  expect(mask.apply("db.example owner deploy@203.0.113.9")).toBe("[secret] [secret] deploy@[secret]");
 });

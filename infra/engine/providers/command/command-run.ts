@@ -1,6 +1,5 @@
-import { isList, isMap } from "../../value-tools.ts";
-import { Secret } from "../../values.ts";
-import type { Value, ValueMap } from "../../values.ts";
+import type { SecretMask } from "../../secret-mask.ts";
+import type { ValueMap } from "../../values.ts";
 import { readFlag, readText, readTextMap } from "../read-value.ts";
 
 /** What a finished command left; `output` is both streams in the order of arrival. */
@@ -10,37 +9,6 @@ export interface Finished {
   readonly stdout: string;
   readonly stderr: string;
   readonly output: string;
-}
-
-const MASK = "[secret]";
-/** Shorter values would mask ordinary words. */
-const SHORTEST_SECRET = 4;
-
-/** Hides a resource's secret inputs in what is shown: progress lines and errors. */
-export class SecretMask {
-  readonly #secrets: readonly string[];
-
-  constructor(inputs: ValueMap) {
-    // The connection is secret as a whole, but host and user are words one needs to read.
-    const shown = Object.entries(inputs).filter(([key]) => key !== "connection");
-    const found = new Set(shown.flatMap(([, value]) => secretTexts(value, false)));
-    this.#secrets = [...found]
-      .flatMap((text) => [text, text.trim()])
-      .filter((text) => text.length >= SHORTEST_SECRET)
-      .sort((a, b) => b.length - a.length);
-  }
-
-  hide(text: string): string {
-    return this.#secrets.reduce((shown, secret) => shown.replaceAll(secret, MASK), text);
-  }
-}
-
-function secretTexts(value: Value, inside: boolean): readonly string[] {
-  if (value instanceof Secret) return secretTexts(value.value, true);
-  if (typeof value === "string") return inside ? [value] : [];
-  if (isList(value)) return value.flatMap((item) => secretTexts(item, inside));
-  if (isMap(value)) return Object.values(value).flatMap((item) => secretTexts(item, inside));
-  return [];
 }
 
 /** Which streams become progress lines. */
@@ -81,7 +49,9 @@ export function outputsOfRun(inputs: ValueMap, run: Finished): ValueMap {
 /** @throws Error with the command and all it printed, secrets hidden, when the run failed */
 export function throwIfFailed(run: Finished, command: string, mask: SecretMask): void {
   if (run.failure === undefined) return;
-  throw new Error(`${run.failure}: running ${mask.hide(JSON.stringify(command))}:\n${mask.hide(run.output)}`);
+  throw new Error(
+    `${run.failure}: running ${mask.apply(JSON.stringify(command))}:\n${mask.apply(run.output)}`,
+  );
 }
 
 /** The command of a lifecycle step; undefined = nothing to run. */

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 
 import { hashAssets } from "../../assets.ts";
 import { Archive, Asset } from "../../values.ts";
+import { SecretMask } from "../../secret-mask.ts";
 import type { Value, ValueMap } from "../../values.ts";
 import { readText, readTexts } from "../read-value.ts";
 import {
@@ -10,7 +11,6 @@ import {
   loggedStreams,
   outputsOfRun,
   previousOutput,
-  SecretMask,
   throwIfFailed,
 } from "./command-run.ts";
 import { selectPaths } from "./glob.ts";
@@ -36,7 +36,8 @@ export async function runLocal(run: LocalRun): Promise<ValueMap> {
   const dir = resolve(run.programDirectory, readText(inputs, "dir") ?? ".");
   const given = readTexts(inputs, "interpreter");
   const [program = "/bin/sh", ...args] = given.length > 0 ? given : ["/bin/sh", "-c"];
-  const mask = new SecretMask(inputs);
+  const mask = new SecretMask();
+  mask.addProperties("command:local:Command", inputs);
   if (!(await isFolder(dir))) {
     const failure = `chdir ${dir}: no such file or directory`;
     throwIfFailed({ failure, stdout: "", stderr: "", output: "" }, command, mask);
@@ -51,7 +52,7 @@ export async function runLocal(run: LocalRun): Promise<ValueMap> {
     timeoutSeconds: run.timeoutSeconds,
     signal: run.signal,
     onLine: (line, from) => {
-      if (logged.has(from)) run.status(mask.hide(line));
+      if (logged.has(from)) run.status(mask.apply(line));
     },
   });
   throwIfFailed(finished, command, mask);

@@ -1,5 +1,6 @@
 import type { SshHost } from "../../../hosts/ssh.ts";
 import type { DialPolicy } from "../../../hosts/ssh-master.ts";
+import { SecretMask } from "../../secret-mask.ts";
 import type { ValueMap } from "../../values.ts";
 import type { CallContext } from "../provider.ts";
 import { readText } from "../read-value.ts";
@@ -8,7 +9,6 @@ import {
   loggedStreams,
   outputsOfRun,
   previousOutput,
-  SecretMask,
   throwIfFailed,
 } from "./command-run.ts";
 
@@ -26,7 +26,8 @@ export async function runRemote(
   inputs: ValueMap,
   oldOutputs: ValueMap,
 ): Promise<ValueMap> {
-  const mask = new SecretMask(inputs);
+  const mask = new SecretMask();
+  mask.addProperties("command:remote:Command", inputs);
   const environment = declaredEnvironment(inputs);
   const connection = { dial, signal: context.signal };
   await refuseUnsendable(host, Object.keys(environment), connection);
@@ -46,7 +47,7 @@ export async function runRemote(
       ? {}
       : {
           onLine: (line: string, from: "stdout" | "stderr") => {
-            if (logged.has(from)) context.status(mask.hide(line));
+            if (logged.has(from)) context.status(mask.apply(line));
           },
         }),
   });
