@@ -20,7 +20,4 @@ if ! find_node || ! [ -f "$ROOT/node_modules/.package-lock.json" ]; then
   }
 fi
 PATH="$(dirname -- "$NODE"):$PATH"
-# Compiled code is kept: half a second less for every start, and nobody at a broken stack waits for the compiler.
-# Not below node_modules, which may be read-only (it is in the rehearsal's controller); Node checks what it finds there.
-NODE_COMPILE_CACHE=${NODE_COMPILE_CACHE:-${XDG_CACHE_HOME:-${HOME:-$ROOT/node_modules}/.cache}/heatwave/node-compile}
-export PATH NODE_COMPILE_CACHE
+export PATH
