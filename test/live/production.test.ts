@@ -12,7 +12,6 @@ describe("Pulumi.production.yaml, unmodified, in a sealed world", () => {
   inWorld(world);
   behavesLikeAStack(world, topology);
 
-  // Missed today (5.2 to 6.0 s): measured in every run, held to the bound by --all.
   it("a preview without changes takes less than 5 s when warm", async () => {
     // Timed where it runs, as an operator's shell there would.
     const line =
