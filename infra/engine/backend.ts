@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, open, readFile, readdir, rename, rm } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 
@@ -161,21 +162,36 @@ async function readIfThere(file: string): Promise<string | undefined> {
 }
 
 async function replaceFile(file: string, text: string): Promise<void> {
-  await mkdir(dirname(file), { recursive: true });
   const temporary = `${file}.${process.pid}.tmp`;
-  const handle = await open(temporary, "w", 0o600);
   try {
-    await handle.writeFile(text);
+    await mkdir(dirname(file), { recursive: true });
+    await writeThrough(temporary, "w", (handle) => handle.writeFile(text));
+    await rename(temporary, file);
+    await writeThrough(dirname(file), "r");
+  } catch (error) {
+    await rm(temporary, { force: true });
+    const { code, message } = error as NodeJS.ErrnoException;
+    const full = code === "ENOSPC" || code === "EDQUOT";
+    throw new Error(
+      `${file} cannot be written, what it held before stays: ${full ? "no space left on device" : message}; ` +
+        `fix: ${full ? `make room (df ${dirname(file)})` : `see that ${dirname(file)} can be written`}, then run the same again`,
+      { cause: error },
+    );
+  }
+}
+
+/** Opens a path, writes to it, and returns once that is on disk. */
+async function writeThrough(
+  path: string,
+  flags: "r" | "w",
+  write?: (handle: FileHandle) => Promise<void>,
+): Promise<void> {
+  const handle = await open(path, flags, 0o600);
+  try {
+    await write?.(handle);
     await handle.sync();
   } finally {
     await handle.close();
-  }
-  await rename(temporary, file);
-  const folder = await open(dirname(file), "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
 

@@ -1,9 +1,11 @@
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { symlinkSync } from "node:fs";
+import { mkdir, readdir, symlink, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 
 import { describe, expect, test, vi } from "vitest";
 
+import { runEngine } from "../../infra/engine/index.ts";
 import { EngineStack } from "../support/engine-stack.ts";
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -72,6 +74,43 @@ describe("failures", () => {
     expect(await stack.resource("pair-left")).toBeDefined();
     expect(await stack.resource("pair-right")).toBeUndefined();
     expect(await stack.latest()).not.toHaveProperty("pending_operations");
+  });
+
+  test("a full disk is told with the file and the fix before anything is touched, and nothing is lost", async () => {
+    await using stack = await EngineStack.open("basic");
+    await stack.run("up");
+    const before = await stack.stateText();
+    // Whatever is written to the copy that is kept before the first step meets a full disk.
+    await symlink("/dev/full", `${stack.stateFile}.bak.${process.pid}.tmp`);
+    await expect(stack.run("up", 2)).rejects.toThrow(
+      /dev\.json\.bak cannot be written, what it held before stays: no space left on device; fix: make room \(df .*\), then run the same again/,
+    );
+    expect(stack.cloud.log.filter((line) => !line.startsWith("create "))).toEqual([]);
+    expect(await stack.stateText()).toBe(before);
+    expect((await stack.run("up", 2)).result.succeeded).toBe(true);
+  });
+
+  test("a disk that gets full in the middle of a run stops it; the next one knows what was made", async () => {
+    await using stack = await EngineStack.open("basic");
+    const errors: string[] = [];
+    let full = false;
+    const result = await runEngine({
+      ...stack.options("up", 1),
+      onEvent: (event) => {
+        if (event.kind === "diagnostic") errors.push(event.message);
+        if (full || event.kind !== "done" || event.step.operation !== "create") return;
+        full = true;
+        symlinkSync("/dev/full", `${stack.stateFile}.${process.pid}.tmp`);
+      },
+    });
+    expect(full).toBe(true);
+    expect(result.succeeded).toBe(false);
+    expect(errors.join("\n")).toMatch(/dev\.json cannot be written.*no space left on device; fix: make room/);
+    const made = stack.cloud.things.size;
+    const healed = await stack.run("up", 1);
+    expect(healed.result.succeeded, healed.errors.join("\n")).toBe(true);
+    expect(stack.cloud.things.size).toBeGreaterThanOrEqual(made);
+    expect((await stack.run("up", 1)).log).toEqual([]);
   });
 
   test("two resources of one URN are refused", async () => {

@@ -120,25 +120,29 @@ describe("faults of the operator's side, in a sealed world of production", { tim
         host,
         "docker exec heatwave-haproxy grep -c 'fall 5' /usr/local/etc/haproxy/haproxy.cfg || true",
       );
-    for (const [folder, path] of [
-      [`${conf}/incoming`, /conf\/incoming\/haproxy\.cfg/],
-      [conf, /conf\/[.\w]*haproxy\.cfg/],
-    ] as const) {
+    const onFullDisk = async (folder: string, during: () => Promise<void>): Promise<void> => {
       await world.host(
         host,
-        `cp -a ${folder} /tmp/kept && mount -t tmpfs -o size=16k tmpfs ${folder} && cp -a /tmp/kept/. ${folder}/ 2>/dev/null; chown --reference=/tmp/kept ${folder}; chmod --reference=/tmp/kept ${folder}; dd if=/dev/zero of=${folder}/filler bs=1k 2>/dev/null || true`,
+        `set -e; cp -a ${folder} /tmp/kept; mount -t tmpfs -o size=64k tmpfs ${folder}; cp -a /tmp/kept/. ${folder}/; ` +
+          `chown --reference=/tmp/kept ${folder}; chmod --reference=/tmp/kept ${folder}; ` +
+          `! dd if=/dev/zero of=${folder}/filler bs=4k 2>/dev/null`,
       );
       try {
-        const up = await edited(CHANGE.slice(0, 1), UP);
-        expect(up.code, said(up)).toBe(1);
-        expect(said(up)).toMatch(/No space left on device/i);
-        expect(said(up)).toMatch(path);
-        expect((await inForce()).trim()).toBe("0");
+        await during();
       } finally {
         await world.host(host, `umount ${folder} && rm -rf /tmp/kept`);
       }
+    };
+    await onFullDisk(conf, async () => {
+      const up = await edited(CHANGE.slice(0, 1), UP);
+      expect(up.code, said(up)).toBe(1);
+      expect(said(up)).toMatch(
+        /conf\/\.haproxy\.cfg\.new cannot be written, the old haproxy\.cfg stays in force; fix: make room/,
+      );
+      expect(said(up)).toMatch(/No space left on device/);
+      expect((await inForce()).trim()).toBe("0");
       expect(await world.sql("write", "select 1")).toBe("1");
-    }
+    });
     const up = await edited(CHANGE.slice(0, 1), UP);
     expect(up.code, said(up)).toBe(0);
     expect((await inForce()).trim()).toBe("2");

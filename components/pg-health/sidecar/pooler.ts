@@ -39,6 +39,9 @@ export interface PoolerReport {
   readonly databases: readonly DatabaseRow[];
 }
 
+/** Milliseconds from a probe that failed to the next: what works again is told soon, to whoever looks after an `up`. */
+const FAILED_EVERY_MS = 1000;
+
 type Row = Readonly<Record<string, unknown>>;
 
 function numberOf(row: Row, key: string): number {
@@ -111,8 +114,10 @@ export class PoolerProbe {
   }
 
   async #round(): Promise<void> {
-    this.#report = await this.probe();
-    if (!this.#stopped) this.#timer = setTimeout(() => void this.#round(), this.#everyMs);
+    const report = await this.probe();
+    this.#report = report;
+    const pause = report.admin && report.login ? this.#everyMs : Math.min(this.#everyMs, FAILED_EVERY_MS);
+    if (!this.#stopped) this.#timer = setTimeout(() => void this.#round(), pause);
   }
 
   /** Probes once. Never rejects. */
