@@ -48,7 +48,7 @@ const ALONE = [
   "router-reload",
 ].map((name) => `test/live/${name}.test.ts`);
 /** Suites in worlds of their own that would take the plain run past its 25 minutes. */
-const LONG = ["changes", "engine-crash", "images", "interchange", "operator", "recovery", "secrets"].map(
+const LONG = ["changes", "engine-crash", "hosts", "images", "interchange", "operator", "recovery", "secrets"].map(
   (name) => `test/live/${name}.test.ts`,
 );
 const LIVE = ["run", "--config", "vitest.live.config.ts"];
