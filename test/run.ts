@@ -48,9 +48,17 @@ const ALONE = [
   "router-reload",
 ].map((name) => `test/live/${name}.test.ts`);
 /** Suites in worlds of their own that would take the plain run past its 25 minutes. */
-const LONG = ["changes", "engine-crash", "hosts", "images", "interchange", "operator", "recovery", "secrets"].map(
-  (name) => `test/live/${name}.test.ts`,
-);
+const LONG = [
+  "changes",
+  "engine-crash",
+  "hosts",
+  "images",
+  "interchange",
+  "limits",
+  "operator",
+  "recovery",
+  "secrets",
+].map((name) => `test/live/${name}.test.ts`);
 const LIVE = ["run", "--config", "vitest.live.config.ts"];
 
 const fast: readonly Layer[] = [

@@ -45,7 +45,7 @@ export class DockerHost extends pulumi.ComponentResource {
       },
       { parent: this, dependsOn: tool },
     );
-    this.ready = [settings, this.createNetwork(name, args)];
+    this.ready = [settings, this.createNetwork(name, args, settings)];
     this.registerOutputs({ address: args.host.address });
   }
 
@@ -90,13 +90,14 @@ export class DockerHost extends pulumi.ComponentResource {
     );
   }
 
-  private createNetwork(name: string, args: DockerHostArgs): pulumi.Resource {
+  /** After the host was found fit: a host that is refused stays as it was. */
+  private createNetwork(name: string, args: DockerHostArgs, settings: pulumi.Resource): pulumi.Resource {
     const network = args.network.name;
     if (!args.network.external) {
       return new docker.Network(
         `${name}-network`,
         { name: network, driver: "bridge" },
-        { parent: this, provider: this.provider, deleteBeforeReplace: true },
+        { parent: this, provider: this.provider, dependsOn: settings, deleteBeforeReplace: true },
       );
     }
     const missing = `error: ${name} has no Docker network ${network}. heatwave:network.external says that somebody else makes it: deploy the app with Kamal first, or run docker network create ${network}`;

@@ -69,7 +69,13 @@ export class PostgresInstance extends pulumi.ComponentResource {
     return new docker.Volume(
       `${name}-data`,
       { name: site.volume },
-      { parent: this, provider: dockerHost.provider, protect: true, retainOnDelete: true },
+      {
+        parent: this,
+        provider: dockerHost.provider,
+        dependsOn: [...dockerHost.ready],
+        protect: true,
+        retainOnDelete: true,
+      },
     );
   }
 

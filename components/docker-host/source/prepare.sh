@@ -104,16 +104,17 @@ clock() {
 
 # Docker's and PostgreSQL's sockets are reached by SSH's forwarding; several sessions share one connection.
 ssh_server() {
+  # Words are lower case up to OpenSSH 9, and as the manual writes them from 10 on.
   sshd=$(command -v sshd || ls /usr/sbin/sshd 2>/dev/null) || {
     say "warning: $(uname -n): no OpenSSH server is found; runbooks need its socket forwarding; fix: apt-get install openssh-server"
     return 0
   }
   effective=$("$sshd" -T -C user="${SUDO_USER:-root}" -C host=localhost -C addr=127.0.0.1 2>/dev/null) || return 0
-  case $(printf '%s\n' "$effective" | awk '$1 == "allowstreamlocalforwarding" { print $2 }') in
+  case $(printf '%s\n' "$effective" | awk 'tolower($1) == "allowstreamlocalforwarding" { print tolower($2) }') in
     yes | all | local | '') ;;
     *) fail "$(uname -n): sshd's AllowStreamLocalForwarding is off for ${SUDO_USER:-root}; allowed: yes; fix: set it in /etc/ssh/sshd_config, then reload sshd" ;;
   esac
-  sessions=$(printf '%s\n' "$effective" | awk '$1 == "maxsessions" { print $2 }')
+  sessions=$(printf '%s\n' "$effective" | awk 'tolower($1) == "maxsessions" { print $2 }')
   [ "${sessions:-10}" -ge 10 ] ||
     fail "$(uname -n): sshd's MaxSessions is $sessions for ${SUDO_USER:-root}; allowed: 10 or more; fix: set it in /etc/ssh/sshd_config, then reload sshd"
 }
