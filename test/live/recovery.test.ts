@@ -50,6 +50,8 @@ describe("bin/recovery, in a sealed world", { timeout: 600_000 }, () => {
         expect(look.sites.every(({ source, slots }) => source === "control" && slots !== null)).toBe(true);
         // pg-health asks a pooler that did not answer again after a second.
         expect(look.verdict.code).toBe("healthy");
+        // Nobody writes, but PostgreSQL itself does now and then.
+        expect(siteOf(look, "chi-02").lag?.bytes).toBe(0);
         return look;
       },
       { timeout: 120_000 },
