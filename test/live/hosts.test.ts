@@ -54,9 +54,9 @@ const LACKS = [
   },
   {
     what: "room",
-    take: "mkdir -p /var/lib/heatwave && mount -t tmpfs -o size=100m tmpfs /var/lib/heatwave",
+    take: "cp -a /var/lib/heatwave /root/kept && mount -t tmpfs -o size=100m tmpfs /var/lib/heatwave && cp -a /root/kept/. /var/lib/heatwave/",
     says: /chi-02: \/var\/lib\/heatwave has \d+ MB free in \/var\/lib\/heatwave, and needs 256 MB; fix: free or add space there/,
-    give: "umount /var/lib/heatwave",
+    give: "umount /var/lib/heatwave && rm -r /root/kept",
   },
 ] as const;
 
