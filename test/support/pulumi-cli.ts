@@ -62,9 +62,11 @@ export class PulumiCli {
       `state=/var/lib/heatwave-state/.pulumi/stacks/heatwave/${stack}.json`,
       `. bin/find-node.sh && export PATH="$PATH:${FOLDER}"`,
       "export PULUMI_SKIP_UPDATE_CHECK=true PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true PULUMI_HOME=/tmp/pulumi-home",
-      "test -f $state || pulumi stack init --no-select --secrets-provider passphrase organization/heatwave/$1 >&2",
+      // In a folder of its own: beside the stack file it would try the passphrase on production's salt.
+      "init=/tmp/cli-init; mkdir -p $init; printf 'name: heatwave\\nruntime: nodejs\\n' >$init/Pulumi.yaml",
+      "test -f $state || { rm -f $init/Pulumi.$1.yaml; (cd $init && pulumi stack init --no-select --secrets-provider passphrase organization/heatwave/$1 >&2); }",
       `salt=$(sed -n 's/.*"salt":"\\([^"]*\\)".*/\\1/p' $state)`,
-      'test -n "$salt" || salt=$(sed -n "s/^encryptionsalt: //p" Pulumi.$1.yaml)',
+      'test -n "$salt" || salt=$(sed -n "s/^encryptionsalt: //p" $init/Pulumi.$1.yaml)',
       `{ echo "encryptionsalt: $salt"; sed -e '/^encryptionsalt:/d' -e '/^  heatwave:secrets:/,$d' Pulumi.$1.yaml; } >/tmp/cli.yaml`,
       'stack=$1; verb=$2; shift 2; exec pulumi $verb --stack $stack --config-file /tmp/cli.yaml --non-interactive "$@"',
     ].join("\n");
