@@ -6,6 +6,7 @@ export const STATE = "/var/lib/heatwave-state/.pulumi";
 
 /** Bare hosts and no state, as before the first `up`: containers, volumes and heatwave's folders are gone. */
 export async function makeBare(world: Rehearsal, topology: Topology): Promise<void> {
+  const { network } = topology;
   await Promise.all(
     topology.hosts.map(({ name, root }) =>
       world.host(
@@ -13,6 +14,8 @@ export async function makeBare(world: Rehearsal, topology: Topology): Promise<vo
         [
           "docker ps -aq | xargs -r docker rm -f >/dev/null",
           "docker volume ls -q | xargs -r docker volume rm -f >/dev/null",
+          // One that somebody else makes was there before.
+          network.external ? ":" : `docker network rm ${network.name} >/dev/null 2>&1`,
           `rm -rf ${root}`,
         ].join("; "),
       ),
