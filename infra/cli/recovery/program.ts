@@ -4,6 +4,7 @@ import type { TopologyOptions } from "./topology.ts";
 /** What each verb does, apart from how it is written. */
 export interface Verbs {
   topology(stack: string, options: TopologyOptions): Promise<void>;
+  flip(stack: string, options: FlipOptions): Promise<void>;
   promote(stack: string, site: string, options: PromoteOptions): Promise<void>;
   start(stack: string, site: string, options: StartOptions): Promise<void>;
   stop(stack: string, site: string, options: YesOption): Promise<void>;
@@ -13,6 +14,10 @@ export interface Verbs {
 
 export interface YesOption {
   readonly yes?: true | undefined;
+}
+export interface FlipOptions extends YesOption {
+  readonly to?: string | undefined;
+  readonly dryRun?: true | undefined;
 }
 export interface PromoteOptions extends YesOption {
   readonly stopPrimary?: true | undefined;
@@ -53,6 +58,16 @@ export function recoveryProgram(stack: string, verbs: Verbs): Command {
     .option("--json", "one object, as docs/recovery.md describes it")
     .option("--watch [seconds]", "look again and again (default: every 2 s) until Ctrl-C", seconds)
     .action(({ json, watch }) => verbs.topology(stack, { json, watch }));
+  program
+    .command("flip-db")
+    .alias("switchover")
+    .description(
+      "move the writes to another site while the application runs: nothing is lost, new connections wait",
+    )
+    .option("--to <site>", "the standby (default: the only one)")
+    .option("--dry-run", "plan, checks and expected gap; changes nothing")
+    .option(...YES)
+    .action((options) => verbs.flip(stack, options));
   program
     .command("promote")
     .description("promote a standby that provably has everything; the old primary becomes a standby")

@@ -26,7 +26,7 @@ export interface ConfirmOptions {
   readonly yes?: true | undefined;
 }
 
-async function withStack<T>(name: string, work: (stack: Stack) => Promise<T>): Promise<T> {
+export async function withStack<T>(name: string, work: (stack: Stack) => Promise<T>): Promise<T> {
   const stack = openStack(name, "runbook");
   try {
     return await work(stack);
@@ -63,7 +63,7 @@ function operatorSignals(): { readonly stopped: () => boolean; readonly release:
   };
 }
 
-async function runbook(
+export async function runbook(
   stack: Stack,
   run: (io: Omit<RunbookIo, "confirm">) => Promise<RunbookEnd | undefined>,
   codes: Readonly<Record<"aborted" | "attention", number>> = exitCodes,
@@ -96,7 +96,7 @@ async function runbook(
 }
 
 /** Yes by option, by environment, or at the terminal. @throws {RunbookError} refused */
-async function confirmed(question: string, yes: boolean): Promise<void> {
+export async function confirmed(question: string, yes: boolean): Promise<void> {
   if (yes || process.env["RECOVERY_YES"] === "1") return;
   if (!process.stdin.isTTY || !process.stderr.isTTY)
     throw new RunbookError(

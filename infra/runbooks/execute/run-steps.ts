@@ -67,7 +67,9 @@ export async function runSteps(steps: readonly Step[], tools: StepTools): Promis
   return { result: "done", warnings, phases };
 }
 
+/** Every part is tried: what is held must be let go even where the old primary cannot serve any more. */
 async function back(done: readonly Step[], why: string, tools: StepTools, phases: Phases): Promise<Outcome> {
+  const failures: string[] = [];
   for (const step of done.toReversed()) {
     for (const action of step.undo ?? []) {
       try {
@@ -76,9 +78,14 @@ async function back(done: readonly Step[], why: string, tools: StepTools, phases
       } catch (error) {
         const failed = (error as Error).message;
         tools.report({ kind: "undo", step, why: failed });
-        return { result: "attention", why: `${why}; and it could not be taken back: ${failed}`, phases };
+        failures.push(failed);
       }
     }
   }
-  return { result: "aborted", why, phases };
+  if (failures.length === 0) return { result: "aborted", why, phases };
+  return {
+    result: "attention",
+    why: `${why}; and it could not be taken back: ${failures.join("; ")}`,
+    phases,
+  };
 }

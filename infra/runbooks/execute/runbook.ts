@@ -149,7 +149,7 @@ async function carryOut(
     happened: (step) => happened(actions, step),
     report: io.onStep,
     stopped: io.stopped,
-  });
+  }).finally(() => actions.close());
   const outcome: Outcome =
     kind === "undo" && walked.result === "done"
       ? { result: "aborted", why: "it was taken back", phases: walked.phases }

@@ -12,6 +12,7 @@ export type Resumption =
 
 export function planResume(seen: Observation, entry: LedgerEntry): Resumption {
   if (entry.verb === "promote") return resumePromote(seen, entry);
+  if (entry.verb === "flip-db") return withRouters(resumePromote(seen, entry), entry);
   if (entry.verb === "start") return resumeStart(seen, entry);
   return { kind: "finish", why: `${entry.verb} leaves nothing behind`, steps: [] };
 }
@@ -45,6 +46,36 @@ function resumePromote(seen: Observation, entry: LedgerEntry): Resumption {
       steps: [...takeGrant(target, entry), ...takeGrant(from, entry)],
     };
   return { kind: "undo", why: `${target.name} was not promoted`, steps: undoPromote(target, from, entry) };
+}
+
+/** A switchover may also have left its hold at the routers, and a pause at the old site's pooler. */
+function withRouters(resumption: Resumption, { from, to }: LedgerEntry): Resumption {
+  if (resumption.kind === "stuck") return resumption;
+  const primary = resumption.kind === "finish" ? to : from;
+  return {
+    ...resumption,
+    steps: [
+      ...resumption.steps,
+      {
+        id: "clear",
+        title: "Every router is as its file says",
+        action: { do: "clear-overrides", primary },
+        seconds: 15,
+        mayFail: true,
+      },
+      ...(from === null
+        ? []
+        : [
+            {
+              id: "pooler",
+              title: `The pooler of ${from} lets queries through`,
+              action: { do: "resume-pooler", site: from },
+              seconds: 30,
+              mayFail: true,
+            } satisfies Step,
+          ]),
+    ],
+  };
 }
 
 function takeGrant({ name, grant }: SiteView, entry: LedgerEntry): Step[] {
