@@ -6,7 +6,7 @@ import { flipTarget, GAP_STEPS, planFlip } from "../../runbooks/plan/flip.ts";
 import { objections } from "../../runbooks/plan/step.ts";
 import type { Planned } from "../../runbooks/plan/step.ts";
 import { RunbookError } from "../../runbooks/runbook-error.ts";
-import { durationText } from "../../runbooks/words.ts";
+import { spanText } from "../../runbooks/words.ts";
 import { paintFor } from "../engine/paint.ts";
 import { exitCodes } from "./exit-codes.ts";
 import type { FlipOptions } from "./program.ts";
@@ -72,5 +72,5 @@ function expectedGap(ledger: readonly LedgerEntry[]): string {
   const middle = gaps[Math.floor(gaps.length / 2)];
   return middle === undefined
     ? "Nothing was changed. No flip is in the ledger yet, so its gap is not known; new connections wait for it."
-    : `Nothing was changed. Expected: writes stop for about ${durationText(middle / 1000)}, as in the last ${gaps.length === 1 ? "flip" : `${gaps.length} flips`} (longest ${durationText((gaps.at(-1) ?? 0) / 1000)}).`;
+    : `Nothing was changed. Expected: writes stop for about ${spanText(middle)}, as in the last ${gaps.length === 1 ? "flip" : `${gaps.length} flips`} (longest ${spanText(gaps.at(-1) ?? 0)}).`;
 }

@@ -4,7 +4,7 @@ import type { Finding } from "../../runbooks/judge.ts";
 import type { LedgerEntry } from "../../runbooks/observe/observation.ts";
 import type { Check, Plan } from "../../runbooks/plan/step.ts";
 import { GAP_STEPS } from "../../runbooks/plan/flip.ts";
-import { durationText } from "../../runbooks/words.ts";
+import { durationText, spanText } from "../../runbooks/words.ts";
 import type { Paint } from "../engine/paint.ts";
 
 /** Lines of a runbook's progress. Pure. */
@@ -29,9 +29,9 @@ export function stepLine(event: StepEvent, paint: Paint): string | undefined {
     case "begin":
       return undefined;
     case "done":
-      return `${paint.green("✓")} ${event.step.title} ${paint.dim(durationText(event.ms / 1000))}`;
+      return `${paint.green("✓")} ${event.step.title} ${paint.dim(spanText(event.ms))}`;
     case "failed":
-      return `${paint.red("✗")} ${event.step.title} ${paint.dim(durationText(event.ms / 1000))}: ${event.why}`;
+      return `${paint.red("✗")} ${event.step.title} ${paint.dim(spanText(event.ms))}: ${event.why}`;
     case "undo":
       return event.why === undefined
         ? `${paint.yellow("↩")} back: ${event.step.title}`
@@ -71,8 +71,8 @@ function gapLine(entry: LedgerEntry): string[] {
   const ms = entry.result === "done" ? gapOf(entry) : undefined;
   if (ms === undefined) return [];
   return entry.verb === "flip-db"
-    ? [`Writes stopped for ${durationText(ms / 1000)}; new connections waited.`]
-    : [`Writes stopped for about ${durationText(ms / 1000)}, and until the routers' next check.`];
+    ? [`Writes stopped for ${spanText(ms)}; new connections waited.`]
+    : [`Writes stopped for about ${spanText(ms)}, and until the routers' next check.`];
 }
 
 const PROMOTE_GAP = ["stop", "proof", "fence", "grant", "promote", "timeline", "serve"];

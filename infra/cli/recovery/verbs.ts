@@ -15,6 +15,7 @@ import { RunbookError } from "../../runbooks/runbook-error.ts";
 import { bytesText, durationText } from "../../runbooks/words.ts";
 import { paintFor } from "../engine/paint.ts";
 import { closeStack, openStack, STATE, whoami } from "./context.ts";
+import { drillPause } from "./drill.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { checkLines, endLines, historyLines, planLines, stepLine } from "./runbook-text.ts";
 
@@ -75,6 +76,7 @@ export async function runbook(
       who: whoami(),
       stateDirectory: STATE,
       stopped: signals.stopped,
+      beforeStep: drillPause(process.env, say),
       onChecks: (checks) => checkLines(checks, paint).forEach(say),
       onStep: (event) => {
         const line = stepLine(event, paint);

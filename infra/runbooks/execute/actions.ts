@@ -136,6 +136,8 @@ export class Actions {
         return;
       case "clear-overrides":
         return this.#routers.clear(action.primary);
+      case "await-logins":
+        return this.#poolers.awaitLogins(action.site, seconds * 1000);
       case "pause":
         return this.#poolers.pause(action.site, seconds * 1000);
       case "resume-pooler":
@@ -362,17 +364,19 @@ export class Actions {
           host.haproxy(router.container, "show stat", ASK_MS),
           host.haproxy(router.container, "show servers state", ASK_MS),
         ]);
-        const up = listenerViews(topology, router, config.haproxy.maxconn, stat, state)
-          .filter((listener) => listener.route === "write")
-          .map((listener) =>
-            listener.servers
-              .filter((server) => server.status.startsWith("UP"))
-              .map((server) => server.site)
-              .join(", "),
-          );
-        return up.every((sites) => sites === site)
-          ? undefined
-          : `${router.name} has ${up.join("; ") || "none"} up`;
+        const views = listenerViews(topology, router, config.haproxy.maxconn, stat, state).filter(
+          (listener) => listener.route === "write",
+        );
+        const up = views.map((listener) =>
+          listener.servers
+            .filter((server) => server.status.startsWith("UP"))
+            .map((server) => server.site)
+            .join(", "),
+        );
+        if (!up.every((sites) => sites === site)) return `${router.name} has ${up.join("; ") || "none"} up`;
+        // What was forced passes with the next check.
+        const forced = views.flatMap((listener) => listener.overrides);
+        return forced.length === 0 ? undefined : `${router.name}: ${forced.join(", ")}`;
       }),
     );
     return wrong.find((one) => one !== undefined);

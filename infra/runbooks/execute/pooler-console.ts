@@ -49,12 +49,13 @@ export class PoolerConsole {
   async #ask(command: string, limitMs: number): Promise<string> {
     this.#heard = "";
     this.#said = "";
-    this.#child.stdin.write(`${command};\n\\echo ${MARK} :ERROR\n`);
+    this.#child.stdin.write(`${command};\n\\echo ${MARK} :ERROR :LAST_ERROR_MESSAGE\n`);
     const until = performance.now() + limitMs;
     for (;;) {
       const [answer = "", end] = this.#heard.split(`${MARK} `);
       if (end?.includes("\n") === true) {
-        if (end.startsWith("true")) throw new Error(`PgBouncer: ${command}: ${this.#said.trim()}`);
+        if (end.startsWith("true"))
+          throw new Error(`PgBouncer: ${command}: ${end.slice("true ".length).trim()}`);
         return answer.trim();
       }
       const left = until - performance.now();

@@ -32,6 +32,17 @@ export class Poolers {
     return pair;
   }
 
+  /** Waits until nobody is in the middle of a login, as long as that may take. */
+  async awaitLogins(site: string, limitMs: number): Promise<void> {
+    const [console] = await this.open(site);
+    const until = performance.now() + limitMs;
+    // Once more after a moment: a connection that HAProxy has just taken is not at the pooler yet.
+    for (let quiet = 0; quiet < 2 && performance.now() < until;) {
+      const lists = await console.ask("show lists", limitMs);
+      quiet = /^login_clients\|0$/m.test(lists) ? quiet + 1 : 0;
+    }
+  }
+
   /** Running transactions end, new ones wait. @throws Error when they do not end within the limit; then nothing is paused */
   async pause(site: string, limitMs: number): Promise<void> {
     const [console] = await this.open(site);

@@ -8,6 +8,8 @@ export interface StepTools {
   /** Whether a step without return happened, when its answer was lost; undefined: not to be told. */
   happened(step: Step): Promise<boolean | undefined>;
   report(event: StepEvent): void;
+  /** Awaited before each step: a drill breaks something there. */
+  before?(step: Step): Promise<void>;
   /** True when the operator wants out. */
   stopped(): boolean;
 }
@@ -39,6 +41,7 @@ export async function runSteps(steps: readonly Step[], tools: StepTools): Promis
   let final = !steps.some((step) => step.final === true);
   for (const step of steps) {
     if (!final && tools.stopped()) return back(done, "interrupted by the operator", tools, phases);
+    await tools.before?.(step);
     const began = performance.now();
     tools.report({ kind: "begin", step });
     try {

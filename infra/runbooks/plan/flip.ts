@@ -9,6 +9,8 @@ import { objections } from "./step.ts";
 
 /** Seconds for which connections may wait at the routers, below what applications wait for a connection. */
 export const HOLD_SECONDS = 5;
+/** Seconds for logins that had begun before the hold. */
+const LOGIN_SECONDS = 0.5;
 /** Seconds for running transactions to end, with transaction pooling. */
 const PAUSE_SECONDS = 2;
 /** Seconds from the order to stop to the last record; two checkpoints were made before. */
@@ -30,7 +32,7 @@ export interface FlipOptions {
 }
 
 /** Steps between the first and the last of these the application cannot write. */
-export const GAP_STEPS = ["hold", "pause", "cut", "stop", "proof", "promote", "release"] as const;
+export const GAP_STEPS = ["hold", "logins", "pause", "cut", "stop", "proof", "promote", "release"] as const;
 
 /** The only other site, where there are two; else it has to be named. */
 export function flipTarget(seen: Observation): string | undefined {
@@ -269,6 +271,13 @@ function gap(from: Granted, to: Granted, given: GrantView, suspended: GrantView,
       action: { do: "hold" },
       seconds: 5,
       undo: [{ do: "release" }],
+    },
+    {
+      // A login that is cut looks to an application like a database that is not there.
+      id: "logins",
+      title: `Let logins end at ${from.name}'s pooler`,
+      action: { do: "await-logins", site: from.name },
+      seconds: LOGIN_SECONDS,
     },
     ...(pause
       ? [

@@ -42,6 +42,8 @@ export type Action =
   | { readonly do: "reverse"; readonly from: string; readonly to: string; readonly systemId: string }
   /** New connections to the write listeners of every router wait. */
   | { readonly do: "hold" }
+  /** Whoever is logging in at the site's pooler is through; who takes too long is not waited for. */
+  | { readonly do: "await-logins"; readonly site: string }
   /** They are let through again; with `up`, to that site, whose health is known before its next check. */
   | { readonly do: "release"; readonly up?: string }
   /** No router sends writes to the site, and what was connected to it through them is ended. */
