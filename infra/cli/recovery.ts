@@ -3,6 +3,7 @@ import { exitCodes } from "./recovery/exit-codes.ts";
 import { recoveryProgram } from "./recovery/program.ts";
 import { reported } from "./recovery/report.ts";
 import { topologyVerb } from "./recovery/topology.ts";
+import { ensurePrimaryVerb } from "./recovery/ensure-primary.ts";
 import { flipVerb } from "./recovery/flip.ts";
 import { historyVerb, promoteVerb, resumeVerb, startVerb, stopVerb } from "./recovery/verbs.ts";
 
@@ -17,6 +18,7 @@ const run = async (task: () => Promise<number>): Promise<void> => {
 const program = recoveryProgram(named ? first : "ENV", {
   topology: (stack, options) => run(() => topologyVerb(stack, options)),
   flip: (stack, options) => run(() => flipVerb(stack, options)),
+  ensurePrimary: (stack, site) => run(() => ensurePrimaryVerb(stack, site)),
   promote: (stack, site, options) => run(() => promoteVerb(stack, site, options)),
   start: (stack, site, options) => run(() => startVerb(stack, site, options)),
   stop: (stack, site, options) => run(() => stopVerb(stack, site, options)),

@@ -7,7 +7,9 @@ import { objections } from "../../runbooks/plan/step.ts";
 import type { Planned } from "../../runbooks/plan/step.ts";
 import { RunbookError } from "../../runbooks/runbook-error.ts";
 import { spanText } from "../../runbooks/words.ts";
+import { declarePrimary } from "../../config/declared-primary.ts";
 import { paintFor } from "../engine/paint.ts";
+import { PROJECT } from "./context.ts";
 import { exitCodes } from "./exit-codes.ts";
 import type { FlipOptions } from "./program.ts";
 import { checkLines, gapOf, planLines } from "./runbook-text.ts";
@@ -25,8 +27,8 @@ export function flipVerb(name: string, options: FlipOptions): Promise<number> {
     const plan = (seen: Observation): Planned =>
       planFlip(seen, { to: targetOf(seen, options.to), poolMode: stack.config.pgbouncer.poolMode });
     if (options.dryRun === true) return dryRun(stack, plan);
-    return runbook(stack, (io) =>
-      runRunbook(
+    return runbook(stack, async (io) => {
+      const end = await runRunbook(
         {
           ...io,
           confirm: async (agreed) => {
@@ -36,9 +38,25 @@ export function flipVerb(name: string, options: FlipOptions): Promise<number> {
           },
         },
         plan,
-      ),
-    );
+      );
+      if (end.outcome.result === "done" && options.keepDeclared !== true) declare(name, end.entry.to);
+      return end;
+    });
   });
+}
+
+/** The next preview would else want the writes back. */
+function declare(name: string, site: string | null): void {
+  if (site === null) return;
+  try {
+    const file = declarePrimary(PROJECT, name, site);
+    if (file !== undefined)
+      say(
+        `${paint.green("✓")} ${file} declares ${site} now: commit it; the next \`pulumi up\` notes it and moves nothing`,
+      );
+  } catch (error) {
+    say(`${paint.yellow("!")} the stack file still declares another site: ${(error as Error).message}`);
+  }
 }
 
 async function dryRun(stack: Stack, plan: (seen: Observation) => Planned): Promise<number> {

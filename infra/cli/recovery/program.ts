@@ -5,6 +5,7 @@ import type { TopologyOptions } from "./topology.ts";
 export interface Verbs {
   topology(stack: string, options: TopologyOptions): Promise<void>;
   flip(stack: string, options: FlipOptions): Promise<void>;
+  ensurePrimary(stack: string, site: string): Promise<void>;
   promote(stack: string, site: string, options: PromoteOptions): Promise<void>;
   start(stack: string, site: string, options: StartOptions): Promise<void>;
   stop(stack: string, site: string, options: YesOption): Promise<void>;
@@ -18,6 +19,8 @@ export interface YesOption {
 export interface FlipOptions extends YesOption {
   readonly to?: string | undefined;
   readonly dryRun?: true | undefined;
+  /** The stack file says it already. */
+  readonly keepDeclared?: true | undefined;
 }
 export interface PromoteOptions extends YesOption {
   readonly stopPrimary?: true | undefined;
@@ -66,8 +69,14 @@ export function recoveryProgram(stack: string, verbs: Verbs): Command {
     )
     .option("--to <site>", "the standby (default: the only one)")
     .option("--dry-run", "plan, checks and expected gap; changes nothing")
+    .option("--keep-declared", "leave heatwave:primary in the stack file as it is")
     .option(...YES)
     .action((options) => verbs.flip(stack, options));
+  program
+    .command("ensure-primary", { hidden: true })
+    .description("what `pulumi up` runs for heatwave:primary: flips only where the declared site has changed")
+    .argument("<site>")
+    .action((site) => verbs.ensurePrimary(stack, site));
   program
     .command("promote")
     .description("promote a standby that provably has everything; the old primary becomes a standby")
