@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
 import { loadStackFile } from "../infra/config/load.ts";
 import type { Overlay } from "../infra/config/overlay.ts";
@@ -6,6 +7,7 @@ import type { StackConfig } from "../infra/config/schema.ts";
 import type { WorldPlan } from "../infra/rehearsal/plan.ts";
 import { readWorldOverlay } from "../infra/rehearsal/sql.ts";
 import { findWorld, stackSpec } from "../infra/rehearsal/world.ts";
+import type { Observation } from "../infra/runbooks/observe/observation.ts";
 import type { Topology } from "../infra/topology/model.ts";
 import { buildTopology } from "../infra/topology/model.ts";
 
@@ -22,6 +24,38 @@ export interface BenchWorld {
   readonly topology: Topology;
   /** `bin/rehearse` with what names the world. */
   readonly rehearse: (args: readonly string[]) => Promise<Ran>;
+}
+
+/** Makes the world, or what is missing of it. @throws Error with the verb's words */
+export async function worldUp(options: readonly string[], say: (line: string) => void): Promise<void> {
+  say("world and stack ...");
+  const up = await execa(join(ROOT, "bin/rehearse"), [...options, "up"], {
+    reject: false,
+    stdin: "ignore",
+    all: true,
+  });
+  if (up.exitCode !== 0) throw new Error(up.all);
+}
+
+/** Gives the stack a pool mode, by its stack file in the world. */
+export async function setPooling(world: BenchWorld, mode: string): Promise<void> {
+  const file = `Pulumi.${world.stackName}.yaml`;
+  const line = `sed -i 's/^    poolMode: [a-z]*/    poolMode: ${mode}/' ${file} && grep -q "poolMode: ${mode}" ${file} && bin/engine up --yes --stack ${world.stackName}`;
+  const up = await world.rehearse(["exec", "--", "sh", "-c", line]);
+  if (up.code !== 0) throw new Error(up.stdout + up.stderr);
+}
+
+/** Waits until one site takes writes, the others follow, and nothing is held. */
+export async function wholeAgain(series: { topology(): Promise<Observation> }): Promise<void> {
+  const until = performance.now() + 60_000;
+  for (;;) {
+    const seen = (await series.topology()) as Observation & {
+      readonly verdict: { code: string; text: string };
+    };
+    if (["healthy", "not-declared"].includes(seen.verdict.code)) return;
+    if (performance.now() > until) throw new Error(`the stack is not whole after 60 s: ${seen.verdict.text}`);
+    await delay(300);
+  }
 }
 
 export interface Ran {

@@ -155,28 +155,48 @@ describe("flip-db, in a sealed world of production", { timeout: 600_000 }, () =>
         said: expect.stringMatching(says) as string,
       });
     };
-    await world.sql(other, "select pg_wal_replay_pause()");
-    await refused(/replay is paused at/);
-    await world.sql(other, "select pg_wal_replay_resume()");
-
-    const router = live.topology.routers[0];
-    await setContainerFrozen(live.plan, router?.host.name ?? "", router?.container ?? "", true);
-    await refused(/its HAProxy does not answer/);
-    await setContainerFrozen(live.plan, router?.host.name ?? "", router?.container ?? "", false);
-
     const site = live.topology.sites.find(({ name }) => name === at);
+    const router = live.topology.routers[0];
+    const frozen = (host: string | undefined, container: string | undefined, on: boolean): Promise<boolean> =>
+      setContainerFrozen(live.plan, host ?? "", container ?? "", on);
     const status = `/var/lib/docker/volumes/${site?.volume ?? ""}/_data/18/docker/pg_wal/archive_status`;
-    await world.host(at, `for n in $(seq 10 40); do touch ${status}/0000000100000000000000$n.ready; done`);
-    await refused(/31 segments wait for .*'s archiver/);
-    await world.host(at, `rm ${status}/*.ready`);
-
-    await setContainerFrozen(live.plan, site?.host.name ?? "", site?.postgres.container ?? "", true);
-    await refused(/no site takes writes|says unreachable|is no running standby/);
-    await setContainerFrozen(live.plan, site?.host.name ?? "", site?.postgres.container ?? "", false);
-
-    await cut(live.plan, site?.host.name ?? "", { other: other });
-    await refused(/WAL receiver is|hears nothing of|cannot be asked|does not answer/);
-    await healLinks(live.plan);
+    const broken: readonly (readonly [RegExp, () => Promise<unknown>, () => Promise<unknown>])[] = [
+      [
+        /replay is paused at/,
+        () => world.sql(other, "select pg_wal_replay_pause()"),
+        () => world.sql(other, "select pg_wal_replay_resume()"),
+      ],
+      [
+        /its HAProxy does not answer/,
+        () => frozen(router?.host.name, router?.container, true),
+        () => frozen(router?.host.name, router?.container, false),
+      ],
+      [
+        /31 segments wait for .*'s archiver/,
+        () =>
+          world.host(at, `for n in $(seq 10 40); do touch ${status}/0000000100000000000000$n.ready; done`),
+        () => world.host(at, `rm -f ${status}/*.ready`),
+      ],
+      [
+        /no site takes writes|says unreachable|its activity cannot be asked|cannot be asked/,
+        () => frozen(site?.host.name, site?.postgres.container, true),
+        () => frozen(site?.host.name, site?.postgres.container, false),
+      ],
+      [
+        /WAL receiver is|hears nothing of|cannot be asked|does not answer/,
+        () => cut(live.plan, site?.host.name ?? "", { other }),
+        () => healLinks(live.plan),
+      ],
+    ];
+    for (const [says, breakIt, healIt] of broken) {
+      await breakIt();
+      try {
+        await refused(says);
+      } finally {
+        await healIt();
+      }
+      expect(await whole()).toBe(at);
+    }
     expect(await whole()).toBe(at);
     await proven("refusals");
   });
