@@ -5,10 +5,10 @@ import type { Site } from "../../topology/model.ts";
 import type { GrantView, SiteView } from "../observe/observation.ts";
 import type { Stack } from "../observe/observe.ts";
 import { hostOf } from "../observe/observe.ts";
-import { listenerViews } from "../observe/router-state.ts";
 import { lsnBytes, siteView } from "../observe/site-state.ts";
 import type { SiteDocument } from "../observe/site-state.ts";
 import type { Action } from "../plan/step.ts";
+import { FREE_SLOTS, reserveSlot } from "./slots.ts";
 import { Poolers } from "./poolers.ts";
 import { WriteRouters } from "./write-routers.ts";
 
@@ -34,28 +34,6 @@ interface PeerAnswer {
   readonly site: string;
   readonly facts?: { readonly grant: GrantView | null };
 }
-
-/** In recovery alone: a primary's slot that is idle waits for its standby. Unreserved, as a founding makes them. */
-const FREE_SLOTS = `do $$
-declare idle record;
-begin
-  for idle in select slot_name from pg_replication_slots
-    where pg_is_in_recovery() and slot_type = 'physical' and starts_with(slot_name, 'heatwave_')
-      and not active and restart_lsn is not null
-  loop
-    perform pg_drop_replication_slot(idle.slot_name);
-    perform pg_create_physical_replication_slot(idle.slot_name);
-  end loop;
-end $$`;
-
-/** Of a standby, where it holds nothing yet or WAL that it no longer needs. */
-const reserveSlot = (slot: string): string => `do $$
-begin
-  if pg_is_in_recovery() and not exists (select from pg_replication_slots where slot_name = '${slot}' and active) then
-    perform pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = '${slot}';
-    perform pg_create_physical_replication_slot('${slot}', true);
-  end if;
-end $$`;
 
 /** Carries actions out on a stack. */
 export class Actions {
@@ -161,7 +139,7 @@ export class Actions {
         return;
       case "await-routers":
         return this.#look(until, `not every router sends writes to ${action.site}`, () =>
-          this.#routerObjection(action.site),
+          this.#routers.objection(action.site),
         );
     }
   }
@@ -347,39 +325,6 @@ export class Actions {
     } catch (error) {
       return (error as Error).message;
     }
-  }
-
-  async #routerObjection(site: string): Promise<string | undefined> {
-    const { topology, config } = this.#stack;
-    const wrong = await Promise.all(
-      topology.routers.map(async (router): Promise<string | undefined> => {
-        const host = hostOf(this.#stack, router.host.name);
-        try {
-          await host.connect();
-        } catch {
-          // A router that cannot be reached holds nobody up; topology names it.
-          return undefined;
-        }
-        const [stat, state] = await Promise.all([
-          host.haproxy(router.container, "show stat", ASK_MS),
-          host.haproxy(router.container, "show servers state", ASK_MS),
-        ]);
-        const views = listenerViews(topology, router, config.haproxy.maxconn, stat, state).filter(
-          (listener) => listener.route === "write",
-        );
-        const up = views.map((listener) =>
-          listener.servers
-            .filter((server) => server.status.startsWith("UP"))
-            .map((server) => server.site)
-            .join(", "),
-        );
-        if (!up.every((sites) => sites === site)) return `${router.name} has ${up.join("; ") || "none"} up`;
-        // What was forced passes with the next check.
-        const forced = views.flatMap((listener) => listener.overrides);
-        return forced.length === 0 ? undefined : `${router.name}: ${forced.join(", ")}`;
-      }),
-    );
-    return wrong.find((one) => one !== undefined);
   }
 
   /** Looks until `objection` is none. @throws Error with `problem` and the last objection */

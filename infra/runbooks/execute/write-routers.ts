@@ -4,6 +4,7 @@ import type { StackHost } from "../../hosts/stack-host.ts";
 import type { Listener, Router } from "../../topology/model.ts";
 import type { ProxyServer } from "../../topology/proxies.ts";
 import { serversOf } from "../../topology/proxies.ts";
+import type { ListenerView } from "../observe/observation.ts";
 import { listenerViews } from "../observe/router-state.ts";
 import { hostOf } from "../observe/observe.ts";
 import type { Stack } from "../observe/observe.ts";
@@ -89,25 +90,55 @@ export class WriteRouters {
 
   /** Everything that a dead controller may have left at a router. */
   async clear(primary: string | null): Promise<void> {
-    const { topology, config } = this.#stack;
     await this.#each(async (router, host) => {
-      const [stat, state] = await Promise.all([
-        host.haproxy(router.container, "show stat", COMMAND_MS),
-        host.haproxy(router.container, "show servers state", COMMAND_MS),
-      ]);
-      const held = listenerViews(topology, router, config.haproxy.maxconn, stat, state).filter(
-        ({ route }) => route === "write",
-      );
-      const parked = held.flatMap(({ servers }) =>
+      const writes = await this.#writes(router, host);
+      if (writes.every(({ overrides }) => overrides.length === 0)) return;
+      const parked = writes.flatMap(({ servers }) =>
         servers.filter(({ status }) => status.startsWith("MAINT")).map(({ site }) => site),
       );
-      if (held.every(({ overrides }) => overrides.length === 0)) return;
-      const commands = [
+      await ask(router, host, [
         ...[...new Set(parked)].flatMap((site) => this.#back(router, site, site === primary)),
         ...this.#letThrough(),
-      ];
-      await ask(router, host, commands);
+      ]);
     });
+  }
+
+  /** Why a router does not send its writes to the site, or is not as its file says; undefined when all do. */
+  async objection(site: string): Promise<string | undefined> {
+    const wrong = await Promise.all(
+      this.#routers.map(async (router): Promise<string | undefined> => {
+        const host = hostOf(this.#stack, router.host.name);
+        try {
+          await host.connect();
+        } catch {
+          // A router that cannot be reached holds nobody up; topology names it.
+          return undefined;
+        }
+        const writes = await this.#writes(router, host);
+        const up = writes.map(({ servers }) =>
+          servers
+            .filter(({ status }) => status.startsWith("UP"))
+            .map((server) => server.site)
+            .join(", "),
+        );
+        if (!up.every((sites) => sites === site)) return `${router.name} has ${up.join("; ") || "none"} up`;
+        // What was forced passes with the next check.
+        const forced = writes.flatMap(({ overrides }) => overrides);
+        return forced.length === 0 ? undefined : `${router.name}: ${forced.join(", ")}`;
+      }),
+    );
+    return wrong.find((one) => one !== undefined);
+  }
+
+  async #writes(router: Router, host: StackHost): Promise<readonly ListenerView[]> {
+    const { topology, config } = this.#stack;
+    const [stat, state] = await Promise.all([
+      host.haproxy(router.container, "show stat", COMMAND_MS),
+      host.haproxy(router.container, "show servers state", COMMAND_MS),
+    ]);
+    return listenerViews(topology, router, config.haproxy.maxconn, stat, state).filter(
+      ({ route }) => route === "write",
+    );
   }
 
   /** The guards have nothing to undo any more. */
