@@ -281,8 +281,11 @@ export class Actions {
       const end = await this.#ask(this.#site(name), "GET /peers", undefined, ASK_MS);
       const peers = end.value as readonly PeerAnswer[];
       for (const [site, { epoch, state }] of this.#given) {
-        const heard = peers.find((peer) => peer.site === site)?.facts?.grant;
-        if (site !== name && (heard?.epoch !== epoch || heard.state !== state))
+        const answer = peers.find((peer) => peer.site === site);
+        // Who is silent has no claim that counts, and the start rules decide on the silence.
+        if (site === name || answer?.facts === undefined) continue;
+        const heard = answer.facts.grant;
+        if (heard?.epoch !== epoch || heard.state !== state)
           return `it hears epoch ${heard?.epoch ?? "?"}, ${heard?.state ?? "nothing"} of ${site}`;
       }
       return undefined;
