@@ -6,6 +6,9 @@ export interface Verbs {
   topology(stack: string, options: TopologyOptions): Promise<void>;
   flip(stack: string, options: FlipOptions): Promise<void>;
   ensurePrimary(stack: string, site: string): Promise<void>;
+  failover(stack: string, options: FailoverOptions): Promise<void>;
+  fence(stack: string, site: string, options: YesOption): Promise<void>;
+  unfence(stack: string, site: string, options: YesOption): Promise<void>;
   promote(stack: string, site: string, options: PromoteOptions): Promise<void>;
   start(stack: string, site: string, options: StartOptions): Promise<void>;
   stop(stack: string, site: string, options: YesOption): Promise<void>;
@@ -21,6 +24,10 @@ export interface FlipOptions extends YesOption {
   readonly dryRun?: true | undefined;
   /** The stack file says it already. */
   readonly keepDeclared?: true | undefined;
+}
+export interface FailoverOptions extends YesOption {
+  readonly to: string;
+  readonly acceptLoss?: true | undefined;
 }
 export interface PromoteOptions extends YesOption {
   readonly stopPrimary?: true | undefined;
@@ -77,6 +84,27 @@ export function recoveryProgram(stack: string, verbs: Verbs): Command {
     .description("what `pulumi up` runs for heatwave:primary: flips only where the declared site has changed")
     .argument("<site>")
     .action((site) => verbs.ensurePrimary(stack, site));
+  program
+    .command("failover")
+    .description(
+      "the primary is dead: fence what answers of it, promote a standby; says what may be lost, and asks",
+    )
+    .requiredOption("--to <site>", "the standby")
+    .option("--accept-loss", "accept what it says may be lost")
+    .option(...YES)
+    .action((options) => verbs.failover(stack, options));
+  program
+    .command("fence")
+    .description("take a site's right to write and stop its PostgreSQL; nobody else gets it")
+    .argument("<site>")
+    .option(...YES)
+    .action((site, options) => verbs.fence(stack, site, options));
+  program
+    .command("unfence")
+    .description("give a fenced site its right back, and start it")
+    .argument("<site>")
+    .option(...YES)
+    .action((site, options) => verbs.unfence(stack, site, options));
   program
     .command("promote")
     .description("promote a standby that provably has everything; the old primary becomes a standby")

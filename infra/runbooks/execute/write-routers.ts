@@ -65,10 +65,13 @@ export class WriteRouters {
     await this.#command(() => this.#listeners.map(({ name }) => `set maxconn frontend ${name} 0`));
   }
 
-  /** Lets connections through again, first telling HAProxy of a site that is up by now. */
-  async release(up: string | undefined): Promise<void> {
+  /** Lets connections through again, first telling HAProxy of sites that are up or down by now. */
+  async release(up: string | undefined, down: readonly string[]): Promise<void> {
+    const health = (router: Router, site: string, word: "up" | "down"): string[] =>
+      this.#servers(router, site).map(({ checkOwner }) => `set server ${checkOwner} health ${word}`);
     await this.#command((router) => [
-      ...this.#servers(router, up ?? "").map(({ checkOwner }) => `set server ${checkOwner} health up`),
+      ...down.flatMap((site) => health(router, site, "down")),
+      ...health(router, up ?? "", "up"),
       ...this.#letThrough(),
     ]);
   }

@@ -28,12 +28,12 @@ export interface FlipOptions {
 /** Steps between the first and the last of these the application cannot write. */
 export const GAP_STEPS = ["hold", "logins", "pause", "cut", "stop", "proof", "promote", "release"] as const;
 
-/** The only other site, where there are two; else it has to be named. */
+/** The only other site, where there are two; else it has to be named. Without a primary: whoever could be meant. */
 export function flipTarget(seen: Observation): string | undefined {
-  const others = seen.sites.filter(({ name }) => !seen.primaries.includes(name));
   const excluded = excludedSites(seen);
-  const usable = others.filter(({ name }) => !excluded.includes(name));
-  return usable.length === 1 ? usable[0]?.name : undefined;
+  const others = seen.sites.filter(({ name }) => !seen.primaries.includes(name) && !excluded.includes(name));
+  if (seen.primaries.length === 0) return (others.find(({ role }) => role === "standby") ?? others[0])?.name;
+  return others.length === 1 ? others[0]?.name : undefined;
 }
 
 /**

@@ -13,6 +13,7 @@ export type Resumption =
 export function planResume(seen: Observation, entry: LedgerEntry): Resumption {
   if (entry.verb === "promote") return resumePromote(seen, entry);
   if (entry.verb === "flip-db") return withRouters(resumePromote(seen, entry), entry);
+  if (entry.verb === "failover") return resumeFailover(seen, entry);
   if (entry.verb === "start") return resumeStart(seen, entry);
   return { kind: "finish", why: `${entry.verb} leaves nothing behind`, steps: [] };
 }
@@ -46,6 +47,41 @@ function resumePromote(seen: Observation, entry: LedgerEntry): Resumption {
       steps: [...takeGrant(target, entry), ...takeGrant(from, entry)],
     };
   return { kind: "undo", why: `${target.name} was not promoted`, steps: undoPromote(target, from, entry) };
+}
+
+/**
+ * A failover was decided on and its loss accepted: once the target has the grant it is carried through. Before that, a
+ * site that was fenced gets its grant back.
+ */
+function resumeFailover(seen: Observation, entry: LedgerEntry): Resumption {
+  const target = siteOf(seen, entry.to ?? "");
+  if (target?.grant == null || target.source !== "control" || entry.epochs === null)
+    return stuck(seen, entry, `${entry.to ?? "the target"} cannot be asked: ${target?.silent ?? "no grant"}`);
+  const given = target.grant.state === "held" && target.grant.epoch === entry.epochs.after;
+  if (given)
+    return {
+      kind: "finish",
+      why: `${target.name} has the grant`,
+      steps: [
+        ...(target.role === "primary"
+          ? []
+          : [
+              {
+                id: "promote",
+                title: `Promote ${target.name}`,
+                action: { do: "order", site: target.name, verb: "promote" },
+                seconds: 60,
+              } satisfies Step,
+            ]),
+        ...afterPromotion(target.name, target.grant, null),
+      ],
+    };
+  const from = siteOf(seen, entry.from ?? "");
+  return {
+    kind: "undo",
+    why: `${target.name} was not given the grant`,
+    steps: from?.grant == null || from.source !== "control" ? [] : undoPromote(target, from, entry),
+  };
 }
 
 /** A switchover may also have left its hold at the routers, and a pause at the old site's pooler. */

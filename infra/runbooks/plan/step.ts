@@ -44,8 +44,8 @@ export type Action =
   | { readonly do: "hold" }
   /** Whoever is logging in at the site's pooler is through; who takes too long is not waited for. */
   | { readonly do: "await-logins"; readonly site: string }
-  /** They are let through again; with `up`, to that site, whose health is known before its next check. */
-  | { readonly do: "release"; readonly up?: string }
+  /** They are let through again; `up` and `down` are known before HAProxy's next checks. */
+  | { readonly do: "release"; readonly up?: string; readonly down?: readonly string[] }
   /** No router sends writes to the site, and what was connected to it through them is ended. */
   | { readonly do: "cut"; readonly site: string }
   /** The routers take the site's own word again; `healthy`: which one that is until they have asked. */
