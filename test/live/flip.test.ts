@@ -219,17 +219,14 @@ describe("flip-db, in a sealed world of production", { timeout: 600_000 }, () =>
     const at = await whole();
     const other = otherThan(at);
     const site = live.topology.sites.find(({ name }) => name === other);
+    const data = `/var/lib/docker/volumes/${site?.volume ?? ""}/_data/18/docker`;
     const ran = await pausedBefore("promote", async () => {
-      // Somebody else's command: the grant that was just given is gone.
-      const grant = `/var/lib/heatwave/${site?.pgHealth.container ?? ""}/state/grant.json`;
-      await world.host(
-        other,
-        `sed -i 's/"state":"held"/"state":"none"/; s/"state": "held"/"state": "none"/' ${grant}`,
-      );
+      await world.host(other, `chattr +i ${data} 2>/dev/null || chmod 500 ${data}`);
     });
+    await world.host(other, `chattr -i ${data} 2>/dev/null; chmod 700 ${data}`);
     console.log(ran.stderr.split("\n").slice(-14).join("\n"));
     expect([4, 5]).toContain(ran.code);
-    expect(ran.stderr).toMatch(/the grant's state is none/);
+    expect(ran.stderr).toMatch(/✗ Promote [^]*promote cannot be written/);
     if (ran.code === 5) expect((await recovery("resume")).code).toBe(0);
     expect(await whole()).toBe(at);
     await proven("promotion refused");

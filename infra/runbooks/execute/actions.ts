@@ -258,9 +258,13 @@ export class Actions {
         ? { ...action.grant, timeline: await this.#promotedTimeline(action.site, until) }
         : action.grant;
     const site = this.#site(action.site);
-    this.#given.set(action.site, grant);
+    // Until the answer is there nobody knows which one it has.
+    this.#given.delete(action.site);
     const end = await this.#ask(site, "POST /grant", { expect: action.expect, grant }, ASK_MS);
-    if (end.ok) return;
+    if (end.ok) {
+      this.#given.set(action.site, grant);
+      return;
+    }
     // Done before, by a controller that died before it heard so?
     const { grant: present } = await this.view(action.site);
     const there =
@@ -269,6 +273,7 @@ export class Actions {
       present.state === grant.state &&
       present.timeline === grant.timeline;
     if (!there) throw new ActionRefused(end.message);
+    this.#given.set(action.site, grant);
   }
 
   /**

@@ -115,7 +115,8 @@ function withRouters(resumption: Resumption, { from, to }: LedgerEntry): Resumpt
 }
 
 function takeGrant({ name, grant }: SiteView, entry: LedgerEntry): Step[] {
-  if (grant === null || grant.state !== "held" || grant.epoch !== entry.epochs?.after) return [];
+  // Also where somebody has taken it already: its epoch would keep the old primary from starting.
+  if (grant === null || grant.epoch !== entry.epochs?.after) return [];
   const taken: GrantView = { ...grant, state: "none", epoch: entry.epochs.before };
   return [
     {
