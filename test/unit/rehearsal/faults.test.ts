@@ -7,6 +7,7 @@ import {
   withBroken,
   without,
 } from "../../../infra/rehearsal/faults/links.ts";
+import { diskOfNewHosts, parseDiskSize } from "../../../infra/rehearsal/disk.ts";
 import { parseTop, processOf } from "../../../infra/rehearsal/faults/processes.ts";
 import { hostOf, planWorld } from "../../../infra/rehearsal/plan.ts";
 
@@ -14,7 +15,7 @@ const ssh = { user: "deploy", port: 22 };
 const plan = planWorld(
   "w",
   {
-    hosts: ["a", "b", "c"].map((name, index) => ({ name, address: `100.90.0.${index + 1}`, ssh })),
+    hosts: ["a", "b", "c"].map((name, index) => ({ name, address: `100.90.0.${index + 1}`, ssh, root: "/srv" })),
     externalNetwork: undefined,
     registry: false,
   },
@@ -72,6 +73,31 @@ test("what is broken is told by the rules, and each end tells the same", () => {
     { from: "c", to: "a", loss: 0.5 },
   ]);
   expect(without(links, told)).toEqual([]);
+});
+
+describe("a host's own disk", () => {
+  test.each([
+    ["1g", "1024m"],
+    ["512M", "512m"],
+  ])("of %s is kept as %s", (text, size) => {
+    expect(parseDiskSize(text)).toBe(size);
+  });
+
+  test.each(["", "1", "511m", "0g", "1.5g", "2t", "-1g"])("cannot be of %j", (text) => {
+    expect(() => parseDiskSize(text)).toThrow(/no size of a disk/);
+  });
+
+  test("is made with the host: as asked for, or as the world's other hosts have", () => {
+    expect(diskOfNewHosts(plan, new Map(), undefined)).toBeUndefined();
+    expect(diskOfNewHosts(plan, new Map(), "1024m")).toBe("1024m");
+    expect(diskOfNewHosts(plan, new Map([["a", "1024m"]]), undefined)).toBe("1024m");
+    expect(diskOfNewHosts(plan, new Map([["a", "1024m"]]), "1024m")).toBe("1024m");
+  });
+
+  test("is neither given to a host that is there nor made larger", () => {
+    expect(() => diskOfNewHosts(plan, new Map([["a", undefined]]), "1024m")).toThrow(/no disk of its own/);
+    expect(() => diskOfNewHosts(plan, new Map([["a", "512m"]]), "1024m")).toThrow(/a disk of 512m/);
+  });
 });
 
 describe("a process by its role", () => {

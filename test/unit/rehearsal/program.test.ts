@@ -86,7 +86,7 @@ describe("global options", () => {
     ],
     [
       ["-y", "up", "--world", "w"],
-      ["up", { yes: true, world: "w" }, { hostsOnly: false }],
+      ["up", { yes: true, world: "w" }, { hostsOnly: false, disk: undefined }],
     ],
   ])("stand before the verb or right after it: %j", async (line, call) => {
     expect(await parse(...line)).toEqual(call);
