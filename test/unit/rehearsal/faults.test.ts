@@ -4,7 +4,7 @@ import {
   linksBetween,
   parseRules,
   rulesOf,
-  withBroken,
+  withFaults,
   without,
 } from "../../../infra/rehearsal/faults/links.ts";
 import { diskOfNewHosts, parseDiskSize } from "../../../infra/rehearsal/disk.ts";
@@ -15,7 +15,12 @@ const ssh = { user: "deploy", port: 22 };
 const plan = planWorld(
   "w",
   {
-    hosts: ["a", "b", "c"].map((name, index) => ({ name, address: `100.90.0.${index + 1}`, ssh, root: "/srv" })),
+    hosts: ["a", "b", "c"].map((name, index) => ({
+      name,
+      address: `100.90.0.${index + 1}`,
+      ssh,
+      root: "/srv",
+    })),
     externalNetwork: undefined,
     registry: false,
   },
@@ -62,7 +67,7 @@ test("a loss counts once per packet: where it arrives, or where it leaves for th
 });
 
 test("what is broken is told by the rules, and each end tells the same", () => {
-  const links = withBroken(linksBetween(plan, "a", "b", { loss: 1, oneWay: false }), [
+  const links = withFaults(linksBetween(plan, "a", "b", { loss: 1, oneWay: false }), [
     { from: "c", to: "a", loss: 0.5 },
     { from: "a", to: "b", loss: 0.1 },
   ]);
@@ -73,6 +78,44 @@ test("what is broken is told by the rules, and each end tells the same", () => {
     { from: "c", to: "a", loss: 0.5 },
   ]);
   expect(without(links, told)).toEqual([]);
+});
+
+describe("a delay", () => {
+  const late = { milliseconds: 40, oneWay: false };
+
+  test("is suffered once per packet, in the queue of its own number, by what was not lost", () => {
+    const lossy = linksBetween(plan, "b", "a", { loss: 0.5, oneWay: true });
+    const rules = rulesOf(
+      hostOf(plan, "a"),
+      withFaults(linksBetween(plan, "a", "b", late), lossy),
+      plan,
+    ).split("\n");
+    expect(rules.filter((line) => line.startsWith("-A"))).toEqual([
+      expect.stringMatching(/PREROUTING -s 10\.213\.7\.11\/32 .*"link b a 0\.5" -j DROP$/),
+      '-A HEATWAVE-LINKS-PREROUTING -s 10.213.7.11/32 -m comment --comment "delay b a 40" -j NFQUEUE --queue-num 40',
+    ]);
+    expect(drops("b", plan, "a", "b", late)).toEqual([expect.stringMatching(/-s 10\.213\.7\.10\/32 /)]);
+  });
+
+  test("on the way to the operator's seat is made where packets leave", () => {
+    expect(drops("a", plan, "a", "controller", late)).toEqual([
+      expect.stringMatching(/PREROUTING -s 10\.213\.7\.2\/32 .*"delay controller a 40" -j NFQUEUE/),
+      expect.stringMatching(/OUTPUT -d 10\.213\.7\.2\/32 .*"delay a controller 40" -j NFQUEUE/),
+    ]);
+  });
+
+  test("stands beside a loss of the same link, and the later one of two counts", () => {
+    const loss = linksBetween(plan, "a", "b", { loss: 0.1, oneWay: true });
+    const both = withFaults(withFaults(loss, linksBetween(plan, "a", "b", { ...late, oneWay: true })), [
+      { from: "a", to: "b", milliseconds: 7 },
+    ]);
+    const told = distinct(plan.hosts.flatMap((host) => parseRules(rulesOf(host, both, plan))));
+    expect(told).toEqual([
+      { from: "a", to: "b", milliseconds: 7 },
+      { from: "a", to: "b", loss: 0.1 },
+    ]);
+    expect(without(told, loss)).toEqual([{ from: "a", to: "b", milliseconds: 7 }]);
+  });
 });
 
 describe("a host's own disk", () => {
