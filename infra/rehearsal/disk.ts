@@ -3,7 +3,7 @@ import { stateOf } from "./machines.ts";
 import type { HostMachine, WorldPlan } from "./plan.ts";
 import { RehearsalError } from "./trouble.ts";
 
-/** Least size, MB: what Docker keeps of itself, a fresh PostgreSQL and its first WAL fit in. */
+/** Least size, MB: what Docker keeps of itself fits in. A stack asks for more itself before it comes up. */
 const LEAST_MEGABYTES = 512;
 
 /**

@@ -166,6 +166,9 @@ describe("the faults of a world", () => {
     const connected = `t=$(date +%s%N); exec 3<>/dev/tcp/${there.address}/${there.ssh.port}; echo $((($(date +%s%N) - t) / 1000))`;
     expect(Number(await on("controller", connected))).toBeGreaterThanOrEqual(50_000);
     expect(Math.min(...pinged.times)).toBeGreaterThanOrEqual(50);
+    // A sender that had to wait for each packet would need 40 s for this.
+    const sent = `timeout 20 ssh ${there.name} 'head -c 4000000 /dev/zero' | wc -c`;
+    expect(await on("controller", sent)).toBe("4000000");
     await heal();
   });
 

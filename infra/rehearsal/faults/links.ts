@@ -25,6 +25,10 @@ export const LINKS_FILE = "links.rules";
 /** What stands in a rule's comment, so that the rules themselves tell what is wrong. */
 const COMMENT = /--comment "(link|delay) (\S+) (\S+) (\S+)"/;
 
+/** What is added to the number of a queue of packets that leave, and the mark of those that left it, for `heatwave-delay`. */
+const LEAVING = 32_768;
+const LEFT_MARK = "0x68770001";
+
 /** Links between two machines, or between one and all others, the operator's seat among them. */
 export function linksBetween(
   plan: WorldPlan,
@@ -67,27 +71,30 @@ export function rulesOf(host: HostMachine, faults: readonly LinkFault[], plan: W
   const ordered = [...faults.filter(isBroken), ...faults.filter((fault) => !isBroken(fault))];
   const inbound = ordered
     .filter(({ to }) => to === host.name)
-    .map((fault) => `-A HEATWAVE-LINKS-PREROUTING -s ${address(fault.from)}/32 ${target(fault)}`);
+    .map((fault) => `-A HEATWAVE-LINKS-PREROUTING -s ${address(fault.from)}/32 ${target(fault, 0)}`);
   const outbound = ordered
     .filter((fault) => fault.from === host.name && (isCut(fault) || fault.to === plan.controller.name))
-    .map((fault) => `-A HEATWAVE-LINKS-OUTPUT -d ${address(fault.to)}/32 ${target(fault)}`);
+    .map((fault) => `-A HEATWAVE-LINKS-OUTPUT -d ${address(fault.to)}/32 ${target(fault, LEAVING)}`);
+  // What was held is sent anew, and has suffered all of this already.
+  const left = `-A HEATWAVE-LINKS-OUTPUT -m mark --mark ${LEFT_MARK} -j RETURN`;
   return [
     "*raw",
     ":HEATWAVE-LINKS-PREROUTING - [0:0]",
     ":HEATWAVE-LINKS-OUTPUT - [0:0]",
     ...inbound,
+    ...(outbound.some((rule) => rule.includes("-j NFQUEUE")) ? [left] : []),
     ...outbound,
     "COMMIT",
     "",
   ].join("\n");
 }
 
-function target(fault: LinkFault): string {
+function target(fault: LinkFault, queues: number): string {
   const comment = (kind: string, value: number) =>
     `-m comment --comment "${kind} ${fault.from} ${fault.to} ${value}"`;
   // The queue's number is its delay: `heatwave-delay` holds it.
   if (!isBroken(fault))
-    return `${comment("delay", fault.milliseconds)} -j NFQUEUE --queue-num ${fault.milliseconds}`;
+    return `${comment("delay", fault.milliseconds)} -j NFQUEUE --queue-num ${queues + fault.milliseconds}`;
   return isCut(fault)
     ? `${comment("link", fault.loss)} -j DROP`
     : `-m statistic --mode random --probability ${fault.loss} ${comment("link", fault.loss)} -j DROP`;
@@ -102,6 +109,11 @@ export function parseRules(text: string): LinkFault[] {
       ? [{ from, to, milliseconds: Number(value) }]
       : [{ from, to, loss: Number(value) }];
   });
+}
+
+/** Numbers of the queues that must be held before these rules are in force. */
+export function queuesOf(rules: string): string[] {
+  return [...new Set([...rules.matchAll(/ --queue-num (\d+)$/gm)].map(([, number]) => number ?? ""))];
 }
 
 /** Each fault once, whichever ends tell of it. */

@@ -5,10 +5,10 @@ import { RehearsalError, tail } from "../trouble.ts";
 import type { LinkFault } from "./links.ts";
 import {
   distinct,
-  isBroken,
   LINKS_FILE,
   linksBetween,
   parseRules,
+  queuesOf,
   rulesOf,
   withFaults,
   without,
@@ -130,7 +130,7 @@ async function change(
   // Before anything is done: a frozen host could not take its part, nor one whose kernel or image holds no packets.
   for (const { host, state, wanted } of changed) {
     if (state === "frozen") await demandRunning(host);
-    if (state === "running") await holdPackets(host, parseRules(wanted));
+    if (state === "running") await holdQueues(host, wanted);
   }
   await Promise.all(
     changed.map(async ({ host, state, wanted }) => {
@@ -142,10 +142,9 @@ async function change(
 }
 
 /** Has the queues of all delays held, so that a rule which hands packets to them is no cut. */
-async function holdPackets(host: HostMachine, faults: readonly LinkFault[]): Promise<void> {
-  const delays = new Set(faults.flatMap((fault) => (isBroken(fault) ? [] : [String(fault.milliseconds)])));
-  for (const milliseconds of delays) {
-    const held = await tryDocker(["exec", host.container, "heatwave-delay", milliseconds]);
+async function holdQueues(host: HostMachine, rules: string): Promise<void> {
+  for (const queue of queuesOf(rules)) {
+    const held = await tryDocker(["exec", host.container, "heatwave-delay", queue]);
     if (held.exitCode === 0) continue;
     throw new RehearsalError(
       `Host ${host.name} cannot hold packets`,

@@ -3,6 +3,7 @@ import {
   distinct,
   linksBetween,
   parseRules,
+  queuesOf,
   rulesOf,
   withFaults,
   without,
@@ -100,8 +101,18 @@ describe("a delay", () => {
   test("on the way to the operator's seat is made where packets leave", () => {
     expect(drops("a", plan, "a", "controller", late)).toEqual([
       expect.stringMatching(/PREROUTING -s 10\.213\.7\.2\/32 .*"delay controller a 40" -j NFQUEUE/),
-      expect.stringMatching(/OUTPUT -d 10\.213\.7\.2\/32 .*"delay a controller 40" -j NFQUEUE/),
+      // Copied there and sent anew: that one must not be held again.
+      "-A HEATWAVE-LINKS-OUTPUT -m mark --mark 0x68770001 -j RETURN",
+      expect.stringMatching(
+        /OUTPUT -d 10\.213\.7\.2\/32 .*"delay a controller 40" -j NFQUEUE --queue-num 32808$/,
+      ),
     ]);
+  });
+
+  test("needs every queue held once that its rules name", () => {
+    const rules = rulesOf(hostOf(plan, "a"), linksBetween(plan, "a", undefined, late), plan);
+    expect(queuesOf(rules)).toEqual(["40", "32808"]);
+    expect(queuesOf(rulesOf(hostOf(plan, "b"), [], plan))).toEqual([]);
   });
 
   test("stands beside a loss of the same link, and the later one of two counts", () => {
