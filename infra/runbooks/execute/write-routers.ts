@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import type { StackHost } from "../../hosts/stack-host.ts";
 import type { Listener, Router } from "../../topology/model.ts";
@@ -192,10 +193,19 @@ export class WriteRouters {
 async function ask(router: Router, host: StackHost, commands: readonly string[]): Promise<void> {
   if (commands.length === 0) return;
   let answer: string;
+  // The way to a host that has died meanwhile takes longer to fail than others may wait.
+  const late = new AbortController();
   try {
-    answer = await host.haproxy(router.container, commands.join(";"), COMMAND_MS);
+    answer = await Promise.race([
+      host.haproxy(router.container, commands.join(";"), COMMAND_MS),
+      delay(COMMAND_MS, undefined, { signal: late.signal }).then(() => {
+        throw new Error(`no answer within ${COMMAND_MS / 1000} s`);
+      }),
+    ]);
   } catch (error) {
     throw new Error(`router ${router.name}: ${(error as Error).message}`, { cause: error });
+  } finally {
+    late.abort();
   }
   const objection = answer.trim();
   if (objection !== "") throw new Error(`router ${router.name}: ${objection}`);
