@@ -150,10 +150,10 @@ describe("flip-db, in a sealed world of production", { timeout: 600_000 }, () =>
     const other = otherThan(at);
     const refused = async (says: RegExp): Promise<void> => {
       const ran = await recovery("flip-db");
-      expect({ code: ran.code, said: ran.stderr }).toEqual({
-        code: 3,
-        said: expect.stringMatching(says) as string,
-      });
+      // A link that has just gone is noticed by the login in the other direction: aborted before anything was held.
+      expect([3, 4]).toContain(ran.code);
+      expect(ran.stderr).toMatch(says);
+      expect(ran.stderr).not.toMatch(/✓ Hold/);
     };
     const site = live.topology.sites.find(({ name }) => name === at);
     const router = live.topology.routers[0];
@@ -183,7 +183,7 @@ describe("flip-db, in a sealed world of production", { timeout: 600_000 }, () =>
         () => frozen(site?.host.name, site?.postgres.container, false),
       ],
       [
-        /WAL receiver is|hears nothing of|cannot be asked|does not answer/,
+        /WAL receiver is|hears nothing of|cannot be asked|does not answer|✗ .* can log in at/,
         () => cut(live.plan, site?.host.name ?? "", { other }),
         () => healLinks(live.plan),
       ],
