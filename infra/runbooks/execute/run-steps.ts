@@ -30,7 +30,7 @@ export type Outcome =
 
 export type Phases = Readonly<Record<string, number>>;
 
-/** Seconds for each part of an undo. */
+/** Seconds for each part of an undo, where its step says nothing else. */
 const UNDO_SECONDS = 130;
 
 export async function runSteps(steps: readonly Step[], tools: StepTools): Promise<Outcome> {
@@ -77,7 +77,7 @@ async function back(done: readonly Step[], why: string, tools: StepTools, phases
     for (const action of step.undo ?? []) {
       try {
         tools.report({ kind: "undo", step });
-        await tools.act(action, UNDO_SECONDS);
+        await tools.act(action, step.undoSeconds ?? UNDO_SECONDS);
       } catch (error) {
         const failed = (error as Error).message;
         tools.report({ kind: "undo", step, why: failed });

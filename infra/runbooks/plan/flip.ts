@@ -16,6 +16,8 @@ const LOGIN_SECONDS = 0.5;
 const PAUSE_SECONDS = 2;
 /** Seconds from the order to stop to the last record; two checkpoints were made before. */
 const STOP_SECONDS = 15;
+/** Seconds for the old primary to serve again, when it goes back; what takes longer is for an operator to see. */
+const BACK_SECONDS = 30;
 /** Seconds in which the standby has to replay the last record. */
 const PROOF_SECONDS = 5;
 
@@ -179,6 +181,7 @@ function gap(from: Granted, to: Granted, given: GrantView, suspended: GrantView,
         { do: "order", site: from.name, verb: "start" },
         { do: "await-primary", site: from.name },
       ],
+      undoSeconds: BACK_SECONDS,
     },
     {
       id: "proof",

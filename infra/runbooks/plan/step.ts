@@ -77,6 +77,8 @@ export interface Step {
   readonly seconds: number;
   /** What takes it back, in the order given; tried also when the step itself failed. */
   readonly undo?: readonly Action[];
+  /** Limit of each part of that. @default 130 */
+  readonly undoSeconds?: number;
   /** From when it is sent there is no way back. */
   readonly final?: true;
   /** After the point of no return: when it fails the runbook goes on and says so at its end. */
