@@ -138,11 +138,51 @@ describe("flip-db, in a sealed world of production", { timeout: 600_000 }, () =>
     },
   );
 
-  it("the stack file's primary, changed to where the writes are, is the only change that a preview shows", async () => {
+  /** Names of the resources that a preview would change. */
+  async function changed(): Promise<readonly string[]> {
+    const preview = await world.engine("preview", "--json");
+    expect(preview.code, preview.stderr).toBe(0);
+    const { steps } = JSON.parse(preview.stdout) as { steps: readonly { op: string; urn: string }[] };
+    return steps
+      .filter(({ op }) => op !== "same")
+      .map(({ op, urn }) => `${op} ${urn.split("::").at(-1) ?? ""}`);
+  }
+  const flipsInLedger = async (): Promise<number> => {
+    const entries = JSON.parse((await recovery("history", "--json")).stdout) as readonly { verb: string }[];
+    return entries.filter(({ verb }) => verb === "flip-db").length;
+  };
+
+  it("declared: a changed heatwave:primary previews as one command, `up` flips, and preview is clean", async () => {
     const at = await whole();
-    expect((await topology()).primaries).toEqual([at]);
-    const preview = await world.engine("preview", "--expect-no-changes");
-    expect(preview.code, preview.stdout + preview.stderr).toBe(0);
+    const other = otherThan(at);
+    expect(await changed()).toEqual([]);
+    const before = await flipsInLedger();
+    await world.controller(
+      `sed -i 's/heatwave:primary: .*/heatwave:primary: ${other}/' Pulumi.production.yaml`,
+    );
+    expect(await changed()).toEqual(["update switchover"]);
+    const up = await world.engine("up", "--yes");
+    expect(up.code, up.stdout + up.stderr).toBe(0);
+    console.log(up.stdout.split("\n").slice(-30).join("\n"));
+    expect(await whole()).toBe(other);
+    expect(await flipsInLedger()).toBe(before + 1);
+    expect(await changed()).toEqual([]);
+    await proven("a declared flip");
+  });
+
+  it("by hand: the stack file follows, preview shows the command alone, the next `up` moves nothing", async () => {
+    const at = await whole();
+    const flip = await series.flip();
+    expect(flip.to).toBe(otherThan(at));
+    expect(await world.controller("grep heatwave:primary: Pulumi.production.yaml")).toContain(flip.to);
+    expect(await changed()).toEqual(["update switchover"]);
+    const before = await flipsInLedger();
+    const up = await world.engine("up", "--yes");
+    expect(up.code, up.stdout + up.stderr).toBe(0);
+    expect(await whole()).toBe(flip.to);
+    expect(await flipsInLedger()).toBe(before);
+    expect(await changed()).toEqual([]);
+    await proven("a flip by hand, and an up");
   });
 
   it("is refused, with what to do, where it could not end well", async () => {
