@@ -43,9 +43,9 @@ describe("a flip that something stops", { timeout: 600_000 }, () => {
   it("a stop that hangs: the application is let through again once PostgreSQL is, and nothing was promoted", async () => {
     const at = await suite.whole();
     const ran = await suite.pausedBefore("stop", async () => {
-      await suite.world.host(at, "pkill -STOP -f 'postgres: .*checkpointer'");
+      await suite.world.host(at, "pkill -STOP -f '[p]ostgres: .*checkpointer'");
     });
-    await suite.world.host(at, "pkill -CONT -f 'postgres: .*checkpointer'");
+    await suite.world.host(at, "pkill -CONT -f '[p]ostgres: .*checkpointer'");
     console.log(ran.stderr.split("\n").slice(-14).join("\n"));
     expect([4, 5]).toContain(ran.code);
     expect(ran.stderr).not.toMatch(/✓ Promote/);
