@@ -5,6 +5,7 @@ import { ConfigError } from "../infra/config/problem.ts";
 import type { StackConfig } from "../infra/config/schema.ts";
 import { readOverlay } from "../infra/config/overlay.ts";
 import { buildTopology } from "../infra/topology/model.ts";
+import { switchover } from "./switchover.ts";
 
 /**
  * The program: stack file → checked configuration → components → outputs. The outputs are the contract for
@@ -14,6 +15,7 @@ export default function program() {
   const config = checkedConfig();
   const topology = buildTopology(config);
   const cluster = new HaPostgres("heatwave", { topology, config });
+  switchover(pulumi.getStack(), topology.primary, cluster);
   return {
     primary: topology.primary,
     sites: cluster.sites,

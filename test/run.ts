@@ -51,6 +51,9 @@ const ALONE = [
 const LONG = [
   "changes",
   "engine-crash",
+  "failover",
+  "faults",
+  "flip-aborts",
   "hosts",
   "images",
   "interchange",

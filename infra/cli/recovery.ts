@@ -3,6 +3,9 @@ import { exitCodes } from "./recovery/exit-codes.ts";
 import { recoveryProgram } from "./recovery/program.ts";
 import { reported } from "./recovery/report.ts";
 import { topologyVerb } from "./recovery/topology.ts";
+import { ensurePrimaryVerb } from "./recovery/ensure-primary.ts";
+import { failoverVerb, fenceVerb, unfenceVerb } from "./recovery/failover.ts";
+import { flipVerb } from "./recovery/flip.ts";
 import { historyVerb, promoteVerb, resumeVerb, startVerb, stopVerb } from "./recovery/verbs.ts";
 
 /** `bin/recovery ENV VERB`: the stack comes first, so that a line reads as what it acts on. */
@@ -15,6 +18,11 @@ const run = async (task: () => Promise<number>): Promise<void> => {
 };
 const program = recoveryProgram(named ? first : "ENV", {
   topology: (stack, options) => run(() => topologyVerb(stack, options)),
+  flip: (stack, options) => run(() => flipVerb(stack, options)),
+  ensurePrimary: (stack, site) => run(() => ensurePrimaryVerb(stack, site)),
+  failover: (stack, options) => run(() => failoverVerb(stack, options)),
+  fence: (stack, site, options) => run(() => fenceVerb(stack, site, options)),
+  unfence: (stack, site, options) => run(() => unfenceVerb(stack, site, options)),
   promote: (stack, site, options) => run(() => promoteVerb(stack, site, options)),
   start: (stack, site, options) => run(() => startVerb(stack, site, options)),
   stop: (stack, site, options) => run(() => stopVerb(stack, site, options)),

@@ -1,3 +1,4 @@
+import { REPLICATION_ROLE } from "../topology/model.ts";
 import { askControl } from "./control-socket.ts";
 import type { ControlEnd, ControlRequest } from "./control-socket.ts";
 import { askHaproxy } from "./haproxy-socket.ts";
@@ -105,6 +106,23 @@ export class StackHost {
     if (result.exitCode === 0) return result.stdout.trimEnd();
     const said = result.stderr.trim().split("\n").at(-1) ?? "";
     throw new Error(result.exitCode === 124 ? `no answer within ${seconds} s` : said);
+  }
+
+  /**
+   * Logs in at another site as this host's standby would, from inside its container.
+   * @returns what IDENTIFY_SYSTEM answers: system identifier, timeline, position, database
+   * @throws Error with psql's words
+   */
+  async replicationLogin(
+    container: string,
+    at: { readonly host: string; readonly port: number },
+    seconds: number,
+  ): Promise<string> {
+    const conninfo = `host=${at.host} port=${at.port} user=${REPLICATION_ROLE} passfile=/run/heatwave/replication.pgpass connect_timeout=5 dbname=postgres replication=true`;
+    const script = 'exec timeout "$1" docker exec "$2" psql -X -q -At -d "$3" -c IDENTIFY_SYSTEM';
+    const result = await this.run(script, [String(seconds), container, conninfo], { seconds: seconds + 1 });
+    if (result.exitCode !== 0) throw new Error(result.stderr.trim().split("\n").at(-1) ?? "no answer");
+    return result.stdout.trim();
   }
 
   async close(): Promise<void> {

@@ -6,6 +6,9 @@ import { docker, tryDocker } from "./docker.ts";
 /** Where a machine keeps what its world has told it. */
 export const WORLD_FOLDER = "/etc/heatwave-world.d";
 
+/** In that folder: the size of a host's own disk, for its boot and for whoever asks. */
+export const DISK_FILE = "disk";
+
 /** Writes files in a container, which need not run, without showing them to anyone else. */
 export async function give(
   container: string,

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { docker, tryDocker, WORLD_LABEL } from "./docker.ts";
-import { give, WORLD_FOLDER } from "./host-files.ts";
+import { DISK_FILE, give, WORLD_FOLDER } from "./host-files.ts";
 import type { Identity } from "./identity.ts";
 import type { HostMachine, HostMaterial, Machine, WorldPlan } from "./plan.ts";
 import { controllerContainer, hostContainer, knownHosts, machineEnvironment, sshConfig } from "./plan.ts";
@@ -68,6 +68,7 @@ export async function ensureHost(
     "machine.env": machineEnvironment(machine, plan, machine),
     authorized_keys: identity.operatorPublicKey,
     host_key: identity.hostPrivateKeys[machine.name] ?? "",
+    ...(found === undefined && material.disk !== undefined ? { [DISK_FILE]: material.disk } : {}),
   });
   await give(
     container,

@@ -6,6 +6,8 @@ export interface HostSpec {
   /** Tailnet address, production's own. */
   readonly address: string;
   readonly ssh: { readonly user: string; readonly port: number };
+  /** Folder on it that the stack writes in. */
+  readonly root: string;
 }
 
 export interface StackSpec {
@@ -28,6 +30,8 @@ export interface Machine {
 
 export interface HostMachine extends Machine {
   readonly ssh: { readonly user: string; readonly port: number };
+  /** Folder on it that the stack writes in. */
+  readonly root: string;
   /** Volume of /var/lib/docker. */
   readonly volume: string;
 }
@@ -96,6 +100,7 @@ export function planWorld(world: string, stack: StackSpec, third: number): World
       tailnet: host.address,
       underlay: underlay(FIRST_HOST + index),
       ssh: host.ssh,
+      root: host.root,
       volume: `${prefix}-${host.name}-docker`,
     })),
     externalNetwork: stack.externalNetwork,
@@ -116,7 +121,7 @@ export function hostOf(plan: WorldPlan, hostName: string): HostMachine {
 export function machineEnvironment(
   machine: Machine,
   plan: WorldPlan,
-  host?: { readonly ssh: { readonly user: string; readonly port: number } },
+  host?: Pick<HostMachine, "ssh" | "root">,
 ): string {
   const peers = [plan.controller, ...plan.hosts]
     .map((peer) => peer.underlay)
@@ -129,7 +134,9 @@ export function machineEnvironment(
     UNDERLAY_PEERS: peers.join(" "),
     HAIRPIN_BLOCK: host === undefined ? "no" : "yes",
     REGISTRY_MIRROR: plan.registry === undefined ? "" : `http://${plan.registry.underlay}:5000`,
-    ...(host === undefined ? {} : { SSH_USER: host.ssh.user, SSH_PORT: String(host.ssh.port) }),
+    ...(host === undefined
+      ? {}
+      : { SSH_USER: host.ssh.user, SSH_PORT: String(host.ssh.port), STACK_ROOT: host.root }),
   };
   return Object.entries(values)
     .map(([key, value]) => `${key}='${value.replaceAll("'", `'\\''`)}'\n`)
@@ -176,6 +183,8 @@ export interface HostMaterial {
   readonly rights: readonly string[];
   /** Volume with the layers of the world's images; undefined where they are pulled. */
   readonly seed: string | undefined;
+  /** Size of the disk of its own that a host gets when it is made; undefined for none. */
+  readonly disk?: string | undefined;
 }
 
 /** Arguments of `docker create` for a host. */

@@ -3,6 +3,7 @@ import type { Overlay } from "../config/overlay.ts";
 import type { StackConfig } from "../config/schema.ts";
 import { ensureImages } from "./build.ts";
 import { CHECKOUT_RECORD, fillModules, readLock, syncCheckout, writeInside } from "./checkout.ts";
+import { diskOfWorld } from "./disk.ts";
 import { docker, labelled, pipeIntoDocker, rows, tryDocker, WORLD_LABEL } from "./docker.ts";
 import { ensureIdentity } from "./identity.ts";
 import { awaitHost, ensureController, ensureHost } from "./machines.ts";
@@ -24,6 +25,8 @@ export interface UpOptions {
   readonly confirm: (question: string) => Promise<boolean>;
   /** True where the stack's own images can be pulled. */
   readonly registry: boolean;
+  /** Size of a disk of each host's own, as `parseDiskSize` gives it; undefined takes what the world has. */
+  readonly disk?: string | undefined;
 }
 
 export interface World {
@@ -38,6 +41,7 @@ export function stackSpec(stack: StackConfig, registry = false): StackSpec {
       name,
       address: host.address,
       ssh: { user: host.ssh.user, port: host.ssh.port },
+      root: host.root,
     })),
     externalNetwork: stack.network.external ? stack.network.name : undefined,
     registry,
@@ -58,6 +62,7 @@ export async function up(options: UpOptions): Promise<World> {
   const [hostImage, controllerImage] = [images["host"] ?? "", images["controller"] ?? ""];
   const standIns = registry ? {} : Object.fromEntries(STAND_INS.map((name) => [name, images[name] ?? ""]));
   const plan = await ensureNetwork(options.world, stackSpec(options.stack, registry));
+  const disk = await diskOfWorld(plan, options.disk);
   await ensureVolumes(plan);
   const [identity, modules, rights] = await Promise.all([
     ensureIdentity(plan, controllerImage),
@@ -96,7 +101,12 @@ export async function up(options: UpOptions): Promise<World> {
   });
   const hosts = plan.hosts.map((machine) =>
     progress.step(`Host ${machine.name} (${machine.tailnet})`, async (status) => {
-      const { outdated } = await ensureHost(machine, plan, identity, { image: hostImage, rights, seed });
+      const { outdated } = await ensureHost(machine, plan, identity, {
+        image: hostImage,
+        rights,
+        seed,
+        disk,
+      });
       if (outdated)
         progress.note(`Host ${machine.name} was made from older images; bin/rehearse down renews it.`);
       status("Docker");

@@ -13,6 +13,11 @@ export function bytesText(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit] ?? ""}`;
 }
 
+/** Milliseconds as `412 ms`, from a second on as {@link durationText}. */
+export function spanText(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : durationText(ms / 1000);
+}
+
 /** Seconds as `0.4 s`, `3 min 5 s`, `2 h 4 min`, `3 d 1 h`. */
 export function durationText(seconds: number): string {
   if (seconds < 60) return `${seconds.toFixed(1)} s`;

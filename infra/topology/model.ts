@@ -122,6 +122,9 @@ export function buildTopology(config: StackConfig): Topology {
   };
 }
 
+/** Role that standbys log in with to follow a primary. */
+export const REPLICATION_ROLE = "heatwave_replication";
+
 /** Slots are named by place, never by role: letters, digits and underscores only (PostgreSQL's rule). */
 export function slotName(site: string): string {
   return `heatwave_${site.replaceAll("-", "_")}`;

@@ -218,6 +218,10 @@ describe("a sealed world", () => {
     const unknown = await rehearse("fault", "cut", "nowhere");
     expect(unknown.exitCode).toBe(1);
     expect(unknown.stderr).toMatch(/There is no host "nowhere"[^]*the stack file has: /);
+    // No fault may fill the disk that all hosts and the machine share.
+    const fill = await rehearse("fault", "fill", here.name);
+    expect(fill.exitCode).toBe(1);
+    expect(fill.stderr).toMatch(/has no disk of its own[^]*up --disk 2g/);
   });
 
   it("brings a killed host back with its containers, address and key", async () => {

@@ -13,6 +13,9 @@
 #                                               stays open as long as the runbook lives; TOKEN: a dead one's, taken over
 #   unlock TOKEN                                give it back
 #   ledger                                      append one line of JSON (stdin) to the ledger
+#   guard CONTAINER SECONDS                     undo at a router what its runbook did there: SECONDS after the word `go`,
+#                                               or when the runbook is gone; a line of HAProxy commands on stdin first
+#   pooler-console CONTAINER                    PgBouncer's console, lines in and answers out, until stdin ends
 #   operations [LINES]                          the lock, whether its runbook lives, and the ledger's last lines
 #
 # Every verb looks first and may run again. Texts come from stdin: arguments are seen by `ps`.
@@ -49,6 +52,7 @@ verb=${1:-}
 [ $# -gt 0 ] && shift
 case $verb in
   settings | space | folder | file | secret | hold) apply "$verb" "$@" ;;
-  lock | unlock | ledger | operations) "$verb" "$@" ;;
-  *) fail "host-tool: unknown verb '$verb'; allowed: settings, space, folder, file, secret, hold, lock, unlock, ledger, operations" ;;
+  lock | unlock | ledger | operations | guard) "$verb" "$@" ;;
+  pooler-console) pooler_console "$@" ;;
+  *) fail "host-tool: unknown verb '$verb'; allowed: settings, space, folder, file, secret, hold, lock, unlock, ledger, guard, pooler-console, operations" ;;
 esac

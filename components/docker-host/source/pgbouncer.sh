@@ -108,3 +108,13 @@ verify_pooler() {
     { print "PgBouncer does not have: " $0; wrong = 1 }
     END { exit wrong }'
 }
+
+# The console for a runbook: lines in, answers out, until its end of the connection closes.
+pooler_console() {
+  container=$1
+  pooler_user=$(docker inspect --format '{{.Config.User}}' "$container")
+  server=$(sed -n 's/^\* = host=\([^ ]*\) .*/\1/p' "$root/$container/conf/pgbouncer.ini")
+  image=$(docker inspect --format '{{.Image}}' "$server") || fail "no container $server on this host, whose psql would ask $container"
+  exec docker run --rm -i --pull never --network none -u "$pooler_user" -v "$root/$container/run:/run/pgbouncer:ro" \
+    --entrypoint psql "$image" -X -q -A -t -h /run/pgbouncer -p "$(pooler_port)" -U pgbouncer -d pgbouncer
+}

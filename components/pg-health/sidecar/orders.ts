@@ -6,6 +6,13 @@ import type { ControlEnd } from "./control.ts";
 import { isHeldback, promotionObjection } from "./decide.ts";
 import { OrderError } from "./entrypoint.ts";
 import { checkGrant } from "./grant.ts";
+import {
+  leftRecovery,
+  RECOVERY_QUESTION,
+  REPLAYED_QUESTION,
+  replayedPast,
+  shutdownCheckpoint,
+} from "./hand-over.ts";
 import type { PeerWatch } from "./peer-watch.ts";
 import type { SingleFlight } from "./single-flight.ts";
 import type { Site } from "./site.ts";
@@ -19,6 +26,8 @@ export interface OrderParts {
   readonly brain: Brain;
   readonly peers: PeerWatch;
   readonly sql: SingleFlight<SqlAnswer>;
+  /** One value by a question to PostgreSQL. */
+  readonly ask: (question: string) => Promise<string | null>;
   readonly log: Logger;
 }
 
@@ -27,13 +36,15 @@ export class Orders {
   readonly #brain: Brain;
   readonly #peers: PeerWatch;
   readonly #sql: SingleFlight<SqlAnswer>;
+  readonly #ask: OrderParts["ask"];
   readonly #log: Logger;
 
-  constructor({ site, brain, peers, sql, log }: OrderParts) {
+  constructor({ site, brain, peers, sql, ask, log }: OrderParts) {
     this.#site = site;
     this.#brain = brain;
     this.#peers = peers;
     this.#sql = sql;
+    this.#ask = ask;
     this.#log = log;
   }
 
@@ -66,7 +77,8 @@ export class Orders {
 
   /**
    * `{verb: start | stop | restart | reload | promote, mode?: fast | immediate}`. A start goes through the start
-   * rules, a restart too; a promotion needs a held grant, which the runbook gives first.
+   * rules, a restart too; a promotion needs a held grant, which the runbook gives first. A stop says `shutdown
+   * checkpoint X/Y` as soon as that is certain, which is before its end.
    */
   async order(body: unknown, say: (line: string) => void): Promise<ControlEnd> {
     const { verb, mode = "fast" } = body as { readonly verb?: unknown; readonly mode?: unknown };
@@ -78,7 +90,7 @@ export class Orders {
         case "stop":
           // Written first: a stop that a crash interrupts must not be undone by the next look.
           await this.#site.writeIntent({ run: false });
-          await this.#site.entrypoint.order("stop", [mode], ORDER_MS);
+          await this.#stop(mode, say);
           break;
         case "reload":
           await this.#site.entrypoint.order(verb, [], ORDER_MS);
@@ -109,11 +121,37 @@ export class Orders {
     return { ok: true, message: `${verb} done` };
   }
 
+  async #stop(mode: "fast" | "immediate", say: (line: string) => void): Promise<void> {
+    const stopped = this.#site.entrypoint.order("stop", [mode], ORDER_MS);
+    const checkpoint = await shutdownCheckpoint(this.#site.settings.postgres.dataDirectory, stopped);
+    if (checkpoint !== undefined) say(`shutdown checkpoint ${checkpoint}`);
+    await stopped;
+  }
+
+  /** `{lsn, limitMs}`: waits until this standby replayed past a position. */
+  async replayed(body: unknown): Promise<ControlEnd> {
+    const { lsn, limitMs } = body as { readonly lsn?: unknown; readonly limitMs?: unknown };
+    if (typeof lsn !== "string" || typeof limitMs !== "number" || !(limitMs > 0 && limitMs <= ORDER_MS))
+      return { ok: false, kind: "refused", message: `lsn: X/Y; limitMs: above 0 and up to ${ORDER_MS}` };
+    try {
+      const value = await replayedPast(lsn, limitMs, () => this.#ask(REPLAYED_QUESTION));
+      return { ok: true, message: `replayed ${value.replayed}`, value };
+    } catch (error) {
+      return { ok: false, kind: "failed", message: (error as Error).message };
+    }
+  }
+
   async #promote(say: (line: string) => void): Promise<ControlEnd> {
     const facts = await this.#site.read();
     const objection = promotionObjection(facts, this.#site.settings.site);
     if (objection !== undefined) return { ok: false, kind: "refused", message: `promote: ${objection}` };
-    await this.#site.entrypoint.order("promote", [], ORDER_MS);
+    const ordered = this.#site.entrypoint.order("promote", [], ORDER_MS);
+    // The order ends when the control file says so, which the entrypoint reads ten times a second: writes wait for
+    // this, and PostgreSQL's own word is there at once.
+    const left = leftRecovery(ORDER_MS, () => this.#ask(RECOVERY_QUESTION));
+    left.catch(() => undefined);
+    ordered.catch((error: unknown) => this.#log.error({ err: error }, "the order to promote ended"));
+    await Promise.race([ordered, left]);
     say("PostgreSQL left recovery");
     this.#sql.forget();
     await this.#brain.look();

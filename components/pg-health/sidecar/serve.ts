@@ -85,6 +85,7 @@ export class Sidecar {
       brain: this.#brain,
       peers: this.#peers,
       sql: this.#sql,
+      ask: (question) => this.#source.value(question),
       log,
     });
     this.#pooler = settings.pooler && new PoolerProbe(settings.pooler, password, settings.limits);
@@ -159,6 +160,7 @@ export class Sidecar {
       }),
       "GET /peers": async () => ({ ok: true, message: "peers", value: await this.#peers.askAnew() }),
       "POST /grant": (body) => this.#orders.grant(body),
+      "POST /replayed": (body) => this.#orders.replayed(body),
       "POST /order": (body, say) => this.#orders.order(body, say),
       "POST /found": (body, say) => this.#found(body, say),
     };

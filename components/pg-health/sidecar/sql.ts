@@ -186,6 +186,13 @@ export class PostgresSource implements SqlSource {
     }
   }
 
+  /** One value by a short question, on the probe's connection. @throws Error when PostgreSQL does not answer */
+  async value(question: string): Promise<string | null> {
+    const client = this.#client ?? (await this.#connect());
+    const { rows } = await client.query<{ value: string | null }>(question);
+    return rows[0]?.value ?? null;
+  }
+
   /** Drops the connection; the next probe makes a new one. */
   close(): void {
     if (this.#client !== undefined) cut(this.#client);

@@ -1,3 +1,4 @@
 /** Roles that heatwave makes for itself at every founding. */
-export const REPLICATION_ROLE = "heatwave_replication";
+export { REPLICATION_ROLE } from "../../../infra/topology/model.ts";
+
 export const HEALTH_ROLE = "heatwave_health";

@@ -4,6 +4,11 @@ import type { TopologyOptions } from "./topology.ts";
 /** What each verb does, apart from how it is written. */
 export interface Verbs {
   topology(stack: string, options: TopologyOptions): Promise<void>;
+  flip(stack: string, options: FlipOptions): Promise<void>;
+  ensurePrimary(stack: string, site: string): Promise<void>;
+  failover(stack: string, options: FailoverOptions): Promise<void>;
+  fence(stack: string, site: string, options: YesOption): Promise<void>;
+  unfence(stack: string, site: string, options: YesOption): Promise<void>;
   promote(stack: string, site: string, options: PromoteOptions): Promise<void>;
   start(stack: string, site: string, options: StartOptions): Promise<void>;
   stop(stack: string, site: string, options: YesOption): Promise<void>;
@@ -13,6 +18,16 @@ export interface Verbs {
 
 export interface YesOption {
   readonly yes?: true | undefined;
+}
+export interface FlipOptions extends YesOption {
+  readonly to?: string | undefined;
+  readonly dryRun?: true | undefined;
+  /** The stack file says it already. */
+  readonly keepDeclared?: true | undefined;
+}
+export interface FailoverOptions extends YesOption {
+  readonly to: string;
+  readonly acceptLoss?: true | undefined;
 }
 export interface PromoteOptions extends YesOption {
   readonly stopPrimary?: true | undefined;
@@ -53,6 +68,43 @@ export function recoveryProgram(stack: string, verbs: Verbs): Command {
     .option("--json", "one object, as docs/recovery.md describes it")
     .option("--watch [seconds]", "look again and again (default: every 2 s) until Ctrl-C", seconds)
     .action(({ json, watch }) => verbs.topology(stack, { json, watch }));
+  program
+    .command("flip-db")
+    .alias("switchover")
+    .description(
+      "move the writes to another site while the application runs: nothing is lost, new connections wait",
+    )
+    .option("--to <site>", "the standby (default: the only one)")
+    .option("--dry-run", "plan, checks and expected gap; changes nothing")
+    .option("--keep-declared", "leave heatwave:primary in the stack file as it is")
+    .option(...YES)
+    .action((options) => verbs.flip(stack, options));
+  program
+    .command("ensure-primary", { hidden: true })
+    .description("what `pulumi up` runs for heatwave:primary: flips only where the declared site has changed")
+    .argument("<site>")
+    .action((site) => verbs.ensurePrimary(stack, site));
+  program
+    .command("failover")
+    .description(
+      "the primary is dead: fence what answers of it, promote a standby; says what may be lost, and asks",
+    )
+    .requiredOption("--to <site>", "the standby")
+    .option("--accept-loss", "accept what it says may be lost")
+    .option(...YES)
+    .action((options) => verbs.failover(stack, options));
+  program
+    .command("fence")
+    .description("take a site's right to write and stop its PostgreSQL; nobody else gets it")
+    .argument("<site>")
+    .option(...YES)
+    .action((site, options) => verbs.fence(stack, site, options));
+  program
+    .command("unfence")
+    .description("give a fenced site its right back, and start it")
+    .argument("<site>")
+    .option(...YES)
+    .action((site, options) => verbs.unfence(stack, site, options));
   program
     .command("promote")
     .description("promote a standby that provably has everything; the old primary becomes a standby")

@@ -3,7 +3,8 @@ import type { StepEvent } from "../../runbooks/execute/run-steps.ts";
 import type { Finding } from "../../runbooks/judge.ts";
 import type { LedgerEntry } from "../../runbooks/observe/observation.ts";
 import type { Check, Plan } from "../../runbooks/plan/step.ts";
-import { durationText } from "../../runbooks/words.ts";
+import { GAP_STEPS } from "../../runbooks/plan/flip.ts";
+import { durationText, spanText } from "../../runbooks/words.ts";
 import type { Paint } from "../engine/paint.ts";
 
 /** Lines of a runbook's progress. Pure. */
@@ -14,11 +15,13 @@ export function checkLines(checks: readonly Check[], paint: Paint): readonly str
   );
 }
 
-export function planLines(plan: Plan, paint: Paint): readonly string[] {
-  return plan.steps.map(
-    (step, at) =>
-      `${String(at + 1).padStart(2)}  ${step.title}${step.final === true ? paint.yellow("  (from here there is no way back)") : ""}`,
-  );
+/** @param gap steps between which the application cannot write; they are marked */
+export function planLines(plan: Plan, paint: Paint, gap: readonly string[] = []): readonly string[] {
+  return plan.steps.map((step, at) => {
+    const mark = gap.includes(step.id) ? paint.yellow("│") : " ";
+    const final = step.final === true ? paint.yellow("  (from here there is no way back)") : "";
+    return `${String(at + 1).padStart(2)} ${mark}${step.title}${final}`;
+  });
 }
 
 export function stepLine(event: StepEvent, paint: Paint): string | undefined {
@@ -26,9 +29,9 @@ export function stepLine(event: StepEvent, paint: Paint): string | undefined {
     case "begin":
       return undefined;
     case "done":
-      return `${paint.green("✓")} ${event.step.title} ${paint.dim(durationText(event.ms / 1000))}`;
+      return `${paint.green("✓")} ${event.step.title} ${paint.dim(spanText(event.ms))}`;
     case "failed":
-      return `${paint.red("✗")} ${event.step.title} ${paint.dim(durationText(event.ms / 1000))}: ${event.why}`;
+      return `${paint.red("✗")} ${event.step.title} ${paint.dim(spanText(event.ms))}: ${event.why}`;
     case "undo":
       return event.why === undefined
         ? `${paint.yellow("↩")} back: ${event.step.title}`
@@ -64,14 +67,25 @@ export function endLines(
   ];
 }
 
-/** Between the order to stop and the answer `primary`: how long writes could not be taken. */
 function gapLine(entry: LedgerEntry): string[] {
-  // A resumed run's first steps were timed by a controller that is gone.
-  const whole = entry.phases["stop"] !== undefined && entry.phases["promote"] !== undefined;
-  if (entry.result !== "done" || !whole) return [];
-  const parts = ["stop", "proof", "fence", "grant", "promote", "timeline", "serve"];
-  const ms = parts.reduce((sum, part) => sum + (entry.phases[part] ?? 0), 0);
-  return [`Writes stopped for about ${durationText(ms / 1000)}, and until the routers' next check.`];
+  const ms = entry.result === "done" ? gapOf(entry) : undefined;
+  if (ms === undefined) return [];
+  return entry.verb === "flip-db"
+    ? [`Writes stopped for ${spanText(ms)}; new connections waited.`]
+    : [`Writes stopped for about ${spanText(ms)}, and until the routers' next check.`];
+}
+
+const PROMOTE_GAP = ["stop", "proof", "fence", "grant", "promote", "timeline", "serve"];
+
+/**
+ * How long writes could not be taken, milliseconds. Undefined where it was not measured: a resumed run's first steps
+ * were timed by a controller that is gone.
+ */
+export function gapOf({ verb, phases }: LedgerEntry): number | undefined {
+  const parts = verb === "flip-db" ? GAP_STEPS : PROMOTE_GAP;
+  const ends = verb === "flip-db" ? ["hold", "release"] : ["stop", "promote"];
+  if (!ends.every((part) => phases[part] !== undefined)) return undefined;
+  return parts.reduce((sum, part) => sum + (phases[part] ?? 0), 0);
 }
 
 export function historyLines(entries: readonly LedgerEntry[], paint: Paint): readonly string[] {

@@ -1,20 +1,19 @@
 import { createInterface } from "node:readline/promises";
 import { ControlSilent } from "../../hosts/control-socket.ts";
-import { lastSeen, localLedger } from "../../runbooks/execute/ledger.ts";
+import { localLedger } from "../../runbooks/execute/ledger.ts";
 import { runResume, runRunbook } from "../../runbooks/execute/runbook.ts";
 import type { RunbookEnd, RunbookIo } from "../../runbooks/execute/runbook.ts";
 import { judge } from "../../runbooks/judge.ts";
-import type { Observation } from "../../runbooks/observe/observation.ts";
 import { hostOf, observe } from "../../runbooks/observe/observe.ts";
 import type { Stack } from "../../runbooks/observe/observe.ts";
 import { mergeLedgers } from "../../runbooks/observe/operations.ts";
 import { planPromote } from "../../runbooks/plan/promote.ts";
 import { goneSites, planStartPeerGone } from "../../runbooks/plan/start.ts";
-import type { Plan } from "../../runbooks/plan/step.ts";
 import { RunbookError } from "../../runbooks/runbook-error.ts";
-import { bytesText, durationText } from "../../runbooks/words.ts";
 import { paintFor } from "../engine/paint.ts";
 import { closeStack, openStack, STATE, whoami } from "./context.ts";
+import { drillPause } from "./drill.ts";
+import { lossWords } from "./loss.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { checkLines, endLines, historyLines, planLines, stepLine } from "./runbook-text.ts";
 
@@ -26,7 +25,7 @@ export interface ConfirmOptions {
   readonly yes?: true | undefined;
 }
 
-async function withStack<T>(name: string, work: (stack: Stack) => Promise<T>): Promise<T> {
+export async function withStack<T>(name: string, work: (stack: Stack) => Promise<T>): Promise<T> {
   const stack = openStack(name, "runbook");
   try {
     return await work(stack);
@@ -63,7 +62,7 @@ function operatorSignals(): { readonly stopped: () => boolean; readonly release:
   };
 }
 
-async function runbook(
+export async function runbook(
   stack: Stack,
   run: (io: Omit<RunbookIo, "confirm">) => Promise<RunbookEnd | undefined>,
   codes: Readonly<Record<"aborted" | "attention", number>> = exitCodes,
@@ -75,6 +74,7 @@ async function runbook(
       who: whoami(),
       stateDirectory: STATE,
       stopped: signals.stopped,
+      beforeStep: drillPause(process.env, say),
       onChecks: (checks) => checkLines(checks, paint).forEach(say),
       onStep: (event) => {
         const line = stepLine(event, paint);
@@ -96,7 +96,7 @@ async function runbook(
 }
 
 /** Yes by option, by environment, or at the terminal. @throws {RunbookError} refused */
-async function confirmed(question: string, yes: boolean): Promise<void> {
+export async function confirmed(question: string, yes: boolean): Promise<void> {
   if (yes || process.env["RECOVERY_YES"] === "1") return;
   if (!process.stdin.isTTY || !process.stderr.isTTY)
     throw new RunbookError(
@@ -144,44 +144,22 @@ export function startVerb(
   return withStack(name, (stack) =>
     runbook(stack, (io) =>
       runRunbook(
-        { ...io, confirm: (plan, seen) => acceptLoss(stack.name, site, plan, seen, options) },
+        {
+          ...io,
+          confirm: async (plan, seen) => {
+            planLines(plan, paint).forEach(say);
+            const view = seen.sites.find((one) => one.name === site);
+            const gone = view === undefined ? [] : goneSites(seen, view);
+            const words = await lossWords(seen, site, gone, gone);
+            say(`${paint.yellow("!")} ${words}`);
+            await confirmed("Accept that?", options.acceptLoss === true || options.yes === true);
+            return words;
+          },
+        },
         (seen) => planStartPeerGone(seen, site),
       ),
     ),
   );
-}
-
-/** Says what may be lost, and has it accepted; the words go into the ledger. */
-async function acceptLoss(
-  stack: string,
-  name: string,
-  plan: Plan,
-  seen: Observation,
-  options: { readonly yes?: true | undefined; readonly acceptLoss?: true | undefined },
-): Promise<string> {
-  planLines(plan, paint).forEach(say);
-  const site = seen.sites.find((one) => one.name === name);
-  const gone = site === undefined ? [] : goneSites(seen, site);
-  const last = await lastSeen(stack, STATE);
-  const age = (iso: string): string =>
-    durationText(Math.max(0, (Date.parse(seen.at) - Date.parse(iso)) / 1000));
-  const lags = gone.map((peer) => {
-    const lag = last?.lags[peer];
-    if (last === undefined || lag === undefined) return `this machine never saw the lag of ${peer}`;
-    const text = `${lag.bytes === null ? "unknown bytes" : bytesText(lag.bytes)}, ${lag.seconds === null ? "unknown seconds" : durationText(lag.seconds)}`;
-    return `${peer} was last seen ${age(last.at)} ago, ${text} behind ${last.primary}`;
-  });
-  const position = site?.lsn.replayed ?? site?.lsn.checkpoint ?? "unknown";
-  const commit =
-    site?.lastTransaction == null
-      ? `the last sign in its data (a checkpoint, a start or a stop) is ${site?.controlChanged == null ? "not known" : `of ${age(site.controlChanged)} ago`}`
-      : `its last transaction was ${age(site.lastTransaction)} ago`;
-  const words =
-    `${name} goes on from ${position}; ${commit}. What ${gone.join(", ")} committed alone after that is given up, ` +
-    `and ${gone.join(", ")} never takes writes again until it is rejoined or rebuilt (${lags.join("; ")}).`;
-  say(`${paint.yellow("!")} ${words}`);
-  await confirmed("Accept that?", options.acceptLoss === true || options.yes === true);
-  return words;
 }
 
 /** An order to one site, through its start rules. */

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { loadStackFile } from "../../config/load.ts";
 import type { StackConfig } from "../../config/schema.ts";
 import { daemonVersion, ensureDaemon } from "../../rehearsal/daemon.ts";
+import { parseDiskSize } from "../../rehearsal/disk.ts";
 import type { WorldPlan } from "../../rehearsal/plan.ts";
 import { registryReachable } from "../../rehearsal/registry.ts";
 import { RehearsalError } from "../../rehearsal/trouble.ts";
@@ -68,7 +69,9 @@ export class Context {
 
   readonly confirm = (question: string): Promise<boolean> => ask(question, this.globals.yes === true);
 
-  async up(): Promise<World> {
+  /** @param size of a disk of each host's own, as a reader writes it */
+  async up(size?: string): Promise<World> {
+    const disk = size === undefined ? undefined : parseDiskSize(size);
     // The file first: what is wrong in it needs no Docker to be told.
     const stack = this.loadStack();
     const { stateDirectory, confirm, progress } = this;
@@ -82,6 +85,7 @@ export class Context {
       progress,
       confirm,
       registry,
+      disk,
     };
     return up(options);
   }

@@ -15,7 +15,15 @@ export interface FaultVerbs {
     other: string | undefined,
     oneWay: boolean,
   ): Promise<void>;
+  delay(
+    globals: Globals,
+    one: string,
+    milliseconds: number,
+    other: string | undefined,
+    oneWay: boolean,
+  ): Promise<void>;
   slow(globals: Globals, host: string, rate: string): Promise<void>;
+  fill(globals: Globals, host: string, leave: number): Promise<void>;
   heal(globals: Globals, one: string | undefined, other: string | undefined): Promise<void>;
   freeze(globals: Globals, host: string, container: string | undefined): Promise<void>;
   thaw(globals: Globals, host: string, container: string | undefined): Promise<void>;
@@ -36,13 +44,16 @@ Examples:
   bin/rehearse fault cut chi-02                    one host off from all others and from the operator
   bin/rehearse fault cut dal-01 chi-02 --one-way   what dal-01 sends does not reach chi-02
   bin/rehearse fault lossy dal-01 0.2 chi-02       a fifth of the packets between the two is lost
+  bin/rehearse fault delay dal-01 40 chi-02        a round trip between the two takes 80 ms more
+  bin/rehearse fault fill dal-01                   no room on its disk, in a world made with up --disk 2g
   bin/rehearse fault freeze dal-01 heatwave-postgres
   bin/rehearse fault kill dal-01 entrypoint        kill -9; roles: ${ROLES.join(", ")}
   bin/rehearse fault reboot dal-01 --hard          a reset button
   bin/rehearse fault                               what is in force
   bin/rehearse fault heal                          undoes all of it
 
-A fault looks first, and doing it twice is doing it once. Cuts, late addresses and live-restore hold over reboots.`;
+A fault looks first, and doing it twice is doing it once. Cuts, losses, delays, full disks, late addresses and
+live-restore hold over reboots.`;
 
 /** Adds `fault` with its verbs. */
 export function addFaultVerbs(
@@ -79,11 +90,27 @@ export function addFaultVerbs(
       verbs.lossy(globalsOf(command), one, loss, second, oneWay === true),
     );
   fault
+    .command("delay")
+    .description("let packets arrive later, in the order in which they were sent")
+    .argument("<host>", host)
+    .argument("<milliseconds>", "how much later, each way", whole)
+    .argument("[other]", other)
+    .option("--one-way", "only what the first one sends")
+    .action((one, milliseconds, second, { oneWay }, command) =>
+      verbs.delay(globalsOf(command), one, milliseconds, second, oneWay === true),
+    );
+  fault
     .command("slow")
     .description("limit what a host sends, behind a queue of two seconds, until its next boot")
     .argument("<host>", host)
     .argument("<rate>", "bits a second: 64kbit, 1mbit")
     .action((name, rate, _options, command) => verbs.slow(globalsOf(command), name, rate));
+  fault
+    .command("fill")
+    .description("take all room on a host's disk, for root too; the world must have been made with up --disk")
+    .argument("<host>", host)
+    .option("--leave <KB>", "what stays free", whole, 0)
+    .action((name, { leave }, command) => verbs.fill(globalsOf(command), name, leave));
   fault
     .command("heal")
     .description("undo every fault; with a host, heal its links only")
@@ -147,8 +174,8 @@ function fraction(text: string): number {
 }
 
 function whole(text: string): number {
-  if (/^[0-9]{1,3}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError("Allowed: a whole number of seconds, e.g. 30.");
+  if (/^[0-9]{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("Allowed: a whole number, e.g. 30.");
 }
 
 function onOrOff(text: string): boolean {

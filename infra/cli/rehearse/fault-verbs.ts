@@ -1,6 +1,7 @@
 import { activeFaults, describeFault, healAll } from "../../rehearsal/faults/active.ts";
 import { setLiveRestore } from "../../rehearsal/faults/live-restore.ts";
-import { cut, healLinks, lose, slow } from "../../rehearsal/faults/network.ts";
+import { fill } from "../../rehearsal/faults/disk.ts";
+import { cut, delay, healLinks, lose, slow } from "../../rehearsal/faults/network.ts";
 import { freeze, lateAddress, powerOff, powerOn, reboot, thaw } from "../../rehearsal/faults/power.ts";
 import { killProcess, setContainerFrozen } from "../../rehearsal/faults/processes.ts";
 import type { WorldPlan } from "../../rehearsal/plan.ts";
@@ -17,6 +18,15 @@ export const faultVerbs: FaultVerbs = {
 
   lossy: (globals, one, loss, other, oneWay) =>
     tell(globals, async (plan) => ({ lossy: await lose(plan, one, loss, { other, oneWay }) })),
+
+  delay: (globals, one, milliseconds, other, oneWay) =>
+    tell(globals, async (plan) => ({ delay: await delay(plan, one, milliseconds, { other, oneWay }) })),
+
+  fill: (globals, host, leave) =>
+    tell(globals, async (plan) => {
+      await fill(plan, host, leave);
+      return { filled: host };
+    }),
 
   slow: (globals, host, rate) =>
     tell(globals, async (plan) => {

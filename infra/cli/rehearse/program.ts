@@ -7,7 +7,10 @@ import { addFaultVerbs } from "./fault-program.ts";
 /** What each verb does, apart from how it is written. */
 export interface Verbs {
   story(globals: Globals): Promise<void>;
-  up(globals: Globals, options: { readonly hostsOnly: boolean }): Promise<void>;
+  up(
+    globals: Globals,
+    options: { readonly hostsOnly: boolean; readonly disk: string | undefined },
+  ): Promise<void>;
   preview(globals: Globals, options: { readonly diff: boolean }): Promise<void>;
   status(globals: Globals): Promise<void>;
   exec(globals: Globals, command: readonly string[]): Promise<void>;
@@ -83,7 +86,13 @@ export function rehearseProgram(verbs: Verbs): Command {
       "make the world, or what is missing of it, and bring the stack up in it, as it now is in the checkout",
     )
     .option("--hosts-only", "leave the stack alone")
-    .action(({ hostsOnly }, command) => verbs.up(globalsOf(command), { hostsOnly: hostsOnly === true }));
+    .option(
+      "--disk <size>",
+      "give each host that is made a disk of its own, e.g. 2g, so that it can be filled",
+    )
+    .action(({ hostsOnly, disk }, command) =>
+      verbs.up(globalsOf(command), { hostsOnly: hostsOnly === true, disk }),
+    );
   program
     .command("preview")
     .description(

@@ -18,9 +18,9 @@ import { tellStory } from "./story.ts";
 export const rehearseVerbs: Verbs = {
   story: (globals) => tellStory(new Context(globals)),
 
-  async up(globals, { hostsOnly }) {
+  async up(globals, { hostsOnly, disk }) {
     const at = new Context(globals);
-    const { plan, overlay } = await at.up();
+    const { plan, overlay } = await at.up(disk);
     if (!hostsOnly) {
       const code = await runInside(plan.controller, ["bin/engine", "up", "--stack", at.stack, "--yes"], {
         exec: ["-w", "/heatwave"],

@@ -1,16 +1,28 @@
-import { docker } from "../docker.ts";
+import { docker, tryDocker } from "../docker.ts";
 import { give, readInside, WORLD_FOLDER } from "../host-files.ts";
 import type { HostMachine, WorldPlan } from "../plan.ts";
-import { RehearsalError } from "../trouble.ts";
-import type { BrokenLink } from "./links.ts";
-import { distinct, LINKS_FILE, linksBetween, parseRules, rulesOf, withBroken, without } from "./links.ts";
+import { RehearsalError, tail } from "../trouble.ts";
+import type { LinkFault } from "./links.ts";
+import {
+  distinct,
+  LINKS_FILE,
+  linksBetween,
+  parseRules,
+  queuesOf,
+  rulesOf,
+  withFaults,
+  without,
+} from "./links.ts";
 import type { HostState } from "./states.ts";
 import { demandHost, demandRunning, hostState } from "./states.ts";
+
+/** Longest delay of a link, milliseconds. */
+const LATEST = 10_000;
 
 export interface LinkOptions {
   /** The second machine, a host or `controller`; all others when left out. */
   readonly other?: string | undefined;
-  /** Only what the first one sends to the other is lost. @default false */
+  /** Only what the first one sends to the other is hit. @default false */
   readonly oneWay?: boolean | undefined;
 }
 
@@ -18,7 +30,7 @@ export interface LinkOptions {
  * Cuts links without a word to either end: packets are dropped, not refused. Holds over reboots.
  * @throws {RehearsalError} when a machine is unknown or frozen
  */
-export function cut(plan: WorldPlan, one: string, options: LinkOptions = {}): Promise<BrokenLink[]> {
+export function cut(plan: WorldPlan, one: string, options: LinkOptions = {}): Promise<LinkFault[]> {
   return lose(plan, one, 1, options);
 }
 
@@ -32,7 +44,7 @@ export async function lose(
   one: string,
   loss: number,
   { other, oneWay = false }: LinkOptions = {},
-): Promise<BrokenLink[]> {
+): Promise<LinkFault[]> {
   demandPair(plan, one, other);
   if (!(loss > 0 && loss <= 1)) {
     throw new RehearsalError(
@@ -41,18 +53,43 @@ export async function lose(
       `bin/rehearse fault lossy ${one} 0.2`,
     );
   }
-  const broken = linksBetween(plan, one, other, { loss, oneWay });
-  await change(plan, (present) => withBroken(present, broken));
-  return broken;
+  return add(plan, linksBetween(plan, one, other, { loss, oneWay }));
+}
+
+/**
+ * Lets packets arrive later, each by the same time and in the order in which they were sent. Holds over reboots.
+ * @param milliseconds a whole number; both ways together take twice as long
+ * @throws {RehearsalError} when a machine is unknown or frozen
+ */
+export async function delay(
+  plan: WorldPlan,
+  one: string,
+  milliseconds: number,
+  { other, oneWay = false }: LinkOptions = {},
+): Promise<LinkFault[]> {
+  demandPair(plan, one, other);
+  if (!Number.isInteger(milliseconds) || milliseconds < 1 || milliseconds > LATEST) {
+    throw new RehearsalError(
+      `${milliseconds} is no number of milliseconds for a link to be late`,
+      `allowed: a whole number from 1 to ${LATEST}`,
+      `bin/rehearse fault delay ${one} 40`,
+    );
+  }
+  return add(plan, linksBetween(plan, one, other, { milliseconds, oneWay }));
+}
+
+async function add(plan: WorldPlan, faults: readonly LinkFault[]): Promise<LinkFault[]> {
+  await change(plan, (present) => withFaults(present, faults));
+  return [...faults];
 }
 
 /**
  * Heals links: of one machine, between two, or all.
- * @returns those that had been broken
+ * @returns what had been wrong with them
  */
-export async function healLinks(plan: WorldPlan, one?: string, other?: string): Promise<BrokenLink[]> {
+export async function healLinks(plan: WorldPlan, one?: string, other?: string): Promise<LinkFault[]> {
   if (one !== undefined) demandPair(plan, one, other);
-  const present = await brokenLinks(plan);
+  const present = await linkFaults(plan);
   const healed =
     one === undefined
       ? present
@@ -63,8 +100,8 @@ export async function healLinks(plan: WorldPlan, one?: string, other?: string): 
   return healed;
 }
 
-/** All broken links of a world, as its hosts tell. */
-export async function brokenLinks(plan: WorldPlan): Promise<BrokenLink[]> {
+/** What is wrong with the links of a world, as its hosts tell. */
+export async function linkFaults(plan: WorldPlan): Promise<LinkFault[]> {
   const files = await Promise.all(plan.hosts.map(async (host) => rulesAt(host, await hostState(host))));
   return distinct(files.flatMap(parseRules));
 }
@@ -75,9 +112,9 @@ async function rulesAt(host: HostMachine, state: HostState): Promise<string> {
 
 async function change(
   plan: WorldPlan,
-  next: (present: readonly BrokenLink[]) => readonly BrokenLink[],
+  next: (present: readonly LinkFault[]) => readonly LinkFault[],
 ): Promise<void> {
-  const links = next(await brokenLinks(plan));
+  const links = next(await linkFaults(plan));
   const states = await Promise.all(
     plan.hosts.map(async (host) => {
       const state = await hostState(host);
@@ -90,8 +127,11 @@ async function change(
       present.trim() !== wanted.trim() &&
       (present !== "" || parseRules(wanted).length > 0),
   );
-  // Before anything is done: a frozen host could not take its part.
-  for (const { host, state } of changed) if (state === "frozen") await demandRunning(host);
+  // Before anything is done: a frozen host could not take its part, nor one whose kernel or image holds no packets.
+  for (const { host, state, wanted } of changed) {
+    if (state === "frozen") await demandRunning(host);
+    if (state === "running") await holdQueues(host, wanted);
+  }
   await Promise.all(
     changed.map(async ({ host, state, wanted }) => {
       const running = state === "running";
@@ -99,6 +139,19 @@ async function change(
       if (running) await docker(["exec", host.container, "heatwave-links"]);
     }),
   );
+}
+
+/** Has the queues of all delays held, so that a rule which hands packets to them is no cut. */
+async function holdQueues(host: HostMachine, rules: string): Promise<void> {
+  for (const queue of queuesOf(rules)) {
+    const held = await tryDocker(["exec", host.container, "heatwave-delay", queue]);
+    if (held.exitCode === 0) continue;
+    throw new RehearsalError(
+      `Host ${host.name} cannot hold packets`,
+      tail(`${held.stdout}\n${held.stderr}`),
+      "a host from before this fault lacks what it needs: bin/rehearse down, then bin/rehearse up",
+    );
+  }
 }
 
 /**

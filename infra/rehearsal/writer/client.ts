@@ -12,6 +12,8 @@ import { monotonicMs } from "./records.ts";
 export interface ClientSettings {
   readonly host: string;
   readonly port: number;
+  /** Where else to try, if not there, and whom to ask whether it takes writes: without a router, as libpq's read-write. */
+  readonly others?: readonly { readonly host: string; readonly port: number }[];
   readonly user: string;
   readonly database: string;
   readonly table: string;
@@ -42,13 +44,17 @@ interface Written {
   readonly instance: string;
 }
 
+const targets = [{ host: settings.host, port: settings.port }, ...(settings.others ?? [])];
+
 class Session {
   readonly #client: pg.Client;
   open = false;
   ended = false;
 
-  constructor() {
-    const { host, port, user, database, timeoutMs } = settings;
+  /** @param attempt chooses among several servers */
+  constructor(attempt = 0) {
+    const { user, database, timeoutMs } = settings;
+    const { host, port } = targets[attempt % targets.length] ?? settings;
     this.#client = new pg.Client({
       ...{ host, port, user, database, password, keepAlive: true },
       ...{ connectionTimeoutMillis: timeoutMs, query_timeout: timeoutMs },
@@ -65,6 +71,12 @@ class Session {
 
   async connect(): Promise<void> {
     await this.#client.connect();
+    if (targets.length > 1) {
+      const { rows } = await this.#client.query<{ off: boolean }>(
+        "select current_setting('transaction_read_only') = 'off' as off",
+      );
+      if (rows[0]?.off !== true) throw Object.assign(new Error("takes no writes"), { code: "25006" });
+    }
     this.open = true;
   }
 
@@ -92,11 +104,13 @@ class Session {
 async function write(name: string): Promise<never> {
   let session: Session | undefined;
   let failures = 0;
+  /** Where to try: goes on with each failure, and stays where it worked. */
+  let at = 0;
   for (let sequence = 1; ; sequence += 1) {
     const sent = monotonicMs();
     const attempt = { client: name, sequence, sent };
     if (session?.ended === true) session = undefined;
-    session ??= new Session();
+    session ??= new Session(at);
     try {
       if (!session.open) await session.connect();
       const written = await session.write(name, sequence);
@@ -108,6 +122,7 @@ async function write(name: string): Promise<never> {
       session.cut();
       session = undefined;
       failures += 1;
+      at += 1;
     }
     if (settings.connection === "new") {
       session?.cut();
@@ -120,8 +135,8 @@ async function write(name: string): Promise<never> {
 
 /** The table is the application's own; whoever comes first makes it. */
 async function prepare(): Promise<void> {
-  for (;;) {
-    const session = new Session();
+  for (let attempt = 0; ; attempt += 1) {
+    const session = new Session(attempt);
     try {
       await session.connect();
       await session.run(

@@ -5,10 +5,12 @@ import type { Site } from "../../topology/model.ts";
 import type { GrantView, SiteView } from "../observe/observation.ts";
 import type { Stack } from "../observe/observe.ts";
 import { hostOf } from "../observe/observe.ts";
-import { listenerViews } from "../observe/router-state.ts";
 import { lsnBytes, siteView } from "../observe/site-state.ts";
 import type { SiteDocument } from "../observe/site-state.ts";
 import type { Action } from "../plan/step.ts";
+import { FREE_SLOTS, reserveSlot } from "./slots.ts";
+import { Poolers } from "./poolers.ts";
+import { WriteRouters } from "./write-routers.ts";
 
 /** An action that was refused: nothing of it happened. */
 export class ActionRefused extends Error {
@@ -33,28 +35,27 @@ interface PeerAnswer {
   readonly facts?: { readonly grant: GrantView | null };
 }
 
-/** In recovery alone: a primary's slot that is idle waits for its standby. Unreserved, as a founding makes them. */
-const FREE_SLOTS = `do $$
-declare idle record;
-begin
-  for idle in select slot_name from pg_replication_slots
-    where pg_is_in_recovery() and slot_type = 'physical' and starts_with(slot_name, 'heatwave_')
-      and not active and restart_lsn is not null
-  loop
-    perform pg_drop_replication_slot(idle.slot_name);
-    perform pg_create_physical_replication_slot(idle.slot_name);
-  end loop;
-end $$`;
-
 /** Carries actions out on a stack. */
 export class Actions {
   readonly #stack: Stack;
   /** Grants that this run gave, by site. */
   readonly #given = new Map<string, GrantView>();
+  readonly #routers: WriteRouters;
+  readonly #poolers: Poolers;
+  /** Stops that were left to end by themselves, by site. */
+  readonly #stopping = new Map<string, Promise<void>>();
   readonly learned: Learned = { shutdown: null, replayed: null, timeline: null };
 
   constructor(stack: Stack) {
     this.#stack = stack;
+    this.#routers = new WriteRouters(stack);
+    this.#poolers = new Poolers(stack);
+  }
+
+  /** Ends what was kept open. Guards that have not been told otherwise undo what they guard. */
+  close(): void {
+    this.#routers.leave();
+    this.#poolers.close();
   }
 
   /**
@@ -64,12 +65,63 @@ export class Actions {
   async act(action: Action, seconds: number): Promise<void> {
     const until = performance.now() + seconds * 1000;
     switch (action.do) {
+      case "together":
+        return this.#together(action.actions, seconds);
       case "order":
-        return this.#order(action.site, action.verb, seconds);
+        return action.until === undefined
+          ? this.#order(action.site, action.verb, seconds)
+          : this.#stopUntilCheckpoint(action.site, seconds);
       case "grant":
         return this.#grant(action, until);
       case "prove":
         return this.#prove(action.from, action.to, until);
+      case "prove-replay":
+        return this.#proveReplay(action.to, action.systemId, seconds);
+      case "await-stopped":
+        return this.#stopping.get(action.site) ?? Promise.resolve();
+      case "checkpoint":
+        await this.#sql(action.site, "checkpoint; checkpoint", seconds);
+        return;
+      case "reserve-slot":
+        await this.#sql(action.site, reserveSlot(action.slot), seconds);
+        return;
+      case "ready":
+        await Promise.all([
+          this.#routers.ready(action.from, action.holdSeconds),
+          this.#poolers.open(action.from),
+        ]);
+        return;
+      case "dismiss":
+        this.#routers.dismiss();
+        return;
+      case "reverse":
+        return this.#reverse(action.from, action.to, action.systemId, seconds);
+      case "hold":
+        return this.#routers.hold();
+      case "release":
+        return this.#routers.release(action.up, action.down ?? []);
+      case "cut":
+        return this.#routers.cut(action.site);
+      case "uncut":
+        return this.#routers.uncut(action.site, action.healthy);
+      case "settle-routers":
+        await this.#look(until, `${action.site} still answers primary`, async () => {
+          const word = await this.#word(action.site);
+          return word === "primary" ? `it says ${word}` : undefined;
+        });
+        await this.#routers.uncut(action.site, false);
+        this.#routers.dismiss();
+        return;
+      case "clear-overrides":
+        return this.#routers.clear(action.primary);
+      case "await-logins":
+        return this.#poolers.awaitLogins(action.site, seconds * 1000);
+      case "pause":
+        return this.#poolers.pause(action.site, seconds * 1000);
+      case "resume-pooler":
+        return this.#poolers.resume(action.site);
+      case "end-sessions":
+        return this.#poolers.endSessions(action.site);
       case "await-primary":
         return this.#look(until, `${action.site} does not answer primary`, async () => {
           const word = await this.#word(action.site);
@@ -82,14 +134,12 @@ export class Actions {
             ? undefined
             : `${action.primary} streams to ${primary.streamingTo.join(", ") || "nobody"}`;
         });
-      case "free-slots": {
-        const site = this.#site(action.site);
-        await hostOf(this.#stack, site.host.name).sql(site.postgres, FREE_SLOTS, seconds);
+      case "free-slots":
+        await this.#sql(action.site, FREE_SLOTS, seconds);
         return;
-      }
       case "await-routers":
         return this.#look(until, `not every router sends writes to ${action.site}`, () =>
-          this.#routerObjection(action.site),
+          this.#routers.objection(action.site),
         );
     }
   }
@@ -117,11 +167,77 @@ export class Actions {
 
   #ask(
     site: Site,
-    route: "GET /facts" | "GET /peers" | "POST /order" | "POST /grant",
+    route: "GET /facts" | "GET /peers" | "POST /order" | "POST /grant" | "POST /replayed",
     body: unknown,
     limitMs: number,
+    onLine: (line: string) => void = () => undefined,
   ): Promise<ControlEnd> {
-    return hostOf(this.#stack, site.host.name).control(site.pgHealth.container, { route, body, limitMs });
+    return hostOf(this.#stack, site.host.name).control(site.pgHealth.container, {
+      route,
+      body,
+      limitMs,
+      onLine,
+    });
+  }
+
+  /** As `from` will log in to follow `to`. */
+  async #reverse(from: string, to: string, systemId: string, seconds: number): Promise<void> {
+    const [old, next] = [this.#site(from), this.#site(to)];
+    const answer = await hostOf(this.#stack, old.host.name).replicationLogin(
+      old.postgres.container,
+      { host: next.host.address, port: next.postgres.port },
+      seconds,
+    );
+    if (answer.split("|")[0] !== systemId)
+      throw new Error(`${to} answers ${from} as system ${answer.split("|")[0] ?? "?"}, expected ${systemId}`);
+  }
+
+  async #sql(name: string, statement: string, seconds: number): Promise<void> {
+    const site = this.#site(name);
+    await hostOf(this.#stack, site.host.name).sql(site.postgres, statement, seconds);
+  }
+
+  /** Every one is waited for, so that nothing of it goes on while it is taken back. */
+  async #together(actions: readonly Action[], seconds: number): Promise<void> {
+    const ends = await Promise.allSettled(actions.map((action) => this.act(action, seconds)));
+    const failed = ends.find((end) => end.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  /** Done with the line that names the last record; the order itself goes on. */
+  #stopUntilCheckpoint(name: string, seconds: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const order = this.#ask(
+        this.#site(name),
+        "POST /order",
+        { verb: "stop", mode: "fast" },
+        seconds * 1000,
+        (line) => {
+          const [, checkpoint] = /^shutdown checkpoint (\S+)$/.exec(line) ?? [];
+          if (checkpoint === undefined) return;
+          this.learned.shutdown = checkpoint;
+          resolve();
+        },
+      ).then((end) => {
+        if (!end.ok) throw end.kind === "refused" ? new ActionRefused(end.message) : new Error(end.message);
+        if (this.learned.shutdown === null)
+          throw new Error(`${name} stopped without a shutdown checkpoint: it did not stop cleanly`);
+      });
+      this.#stopping.set(name, order);
+      order.then(resolve, reject);
+    });
+  }
+
+  async #proveReplay(to: string, systemId: string, seconds: number): Promise<void> {
+    const { shutdown } = this.learned;
+    if (shutdown === null) throw new Error("no shutdown checkpoint is known");
+    const limitMs = seconds * 1000;
+    const end = await this.#ask(this.#site(to), "POST /replayed", { lsn: shutdown, limitMs }, limitMs + 1000);
+    if (!end.ok) throw new Error(`${to} has not replayed all: ${end.message}`);
+    const value = end.value as { readonly replayed: string; readonly systemId: string };
+    this.learned.replayed = value.replayed;
+    if (value.systemId !== systemId)
+      throw new Error(`${to} is of system ${value.systemId}, the old primary of ${systemId}`);
   }
 
   async #order(name: string, verb: "start" | "stop" | "promote", seconds: number): Promise<void> {
@@ -142,9 +258,13 @@ export class Actions {
         ? { ...action.grant, timeline: await this.#promotedTimeline(action.site, until) }
         : action.grant;
     const site = this.#site(action.site);
-    this.#given.set(action.site, grant);
+    // Until the answer is there nobody knows which one it has.
+    this.#given.delete(action.site);
     const end = await this.#ask(site, "POST /grant", { expect: action.expect, grant }, ASK_MS);
-    if (end.ok) return;
+    if (end.ok) {
+      this.#given.set(action.site, grant);
+      return;
+    }
     // Done before, by a controller that died before it heard so?
     const { grant: present } = await this.view(action.site);
     const there =
@@ -153,6 +273,7 @@ export class Actions {
       present.state === grant.state &&
       present.timeline === grant.timeline;
     if (!there) throw new ActionRefused(end.message);
+    this.#given.set(action.site, grant);
   }
 
   /**
@@ -165,8 +286,11 @@ export class Actions {
       const end = await this.#ask(this.#site(name), "GET /peers", undefined, ASK_MS);
       const peers = end.value as readonly PeerAnswer[];
       for (const [site, { epoch, state }] of this.#given) {
-        const heard = peers.find((peer) => peer.site === site)?.facts?.grant;
-        if (site !== name && (heard?.epoch !== epoch || heard.state !== state))
+        const answer = peers.find((peer) => peer.site === site);
+        // Who is silent has no claim that counts, and the start rules decide on the silence.
+        if (site === name || answer?.facts === undefined) continue;
+        const heard = answer.facts.grant;
+        if (heard?.epoch !== epoch || heard.state !== state)
           return `it hears epoch ${heard?.epoch ?? "?"}, ${heard?.state ?? "nothing"} of ${site}`;
       }
       return undefined;
@@ -209,37 +333,6 @@ export class Actions {
     } catch (error) {
       return (error as Error).message;
     }
-  }
-
-  async #routerObjection(site: string): Promise<string | undefined> {
-    const { topology, config } = this.#stack;
-    const wrong = await Promise.all(
-      topology.routers.map(async (router): Promise<string | undefined> => {
-        const host = hostOf(this.#stack, router.host.name);
-        try {
-          await host.connect();
-        } catch {
-          // A router that cannot be reached holds nobody up; topology names it.
-          return undefined;
-        }
-        const [stat, state] = await Promise.all([
-          host.haproxy(router.container, "show stat", ASK_MS),
-          host.haproxy(router.container, "show servers state", ASK_MS),
-        ]);
-        const up = listenerViews(topology, router, config.haproxy.maxconn, stat, state)
-          .filter((listener) => listener.route === "write")
-          .map((listener) =>
-            listener.servers
-              .filter((server) => server.status.startsWith("UP"))
-              .map((server) => server.site)
-              .join(", "),
-          );
-        return up.every((sites) => sites === site)
-          ? undefined
-          : `${router.name} has ${up.join("; ") || "none"} up`;
-      }),
-    );
-    return wrong.find((one) => one !== undefined);
   }
 
   /** Looks until `objection` is none. @throws Error with `problem` and the last objection */

@@ -8,6 +8,8 @@ export interface StepTools {
   /** Whether a step without return happened, when its answer was lost; undefined: not to be told. */
   happened(step: Step): Promise<boolean | undefined>;
   report(event: StepEvent): void;
+  /** Awaited before each step: a drill breaks something there. */
+  before?(step: Step): Promise<void>;
   /** True when the operator wants out. */
   stopped(): boolean;
 }
@@ -28,7 +30,7 @@ export type Outcome =
 
 export type Phases = Readonly<Record<string, number>>;
 
-/** Seconds for each part of an undo. */
+/** Seconds for each part of an undo, where its step says nothing else. */
 const UNDO_SECONDS = 130;
 
 export async function runSteps(steps: readonly Step[], tools: StepTools): Promise<Outcome> {
@@ -39,6 +41,7 @@ export async function runSteps(steps: readonly Step[], tools: StepTools): Promis
   let final = !steps.some((step) => step.final === true);
   for (const step of steps) {
     if (!final && tools.stopped()) return back(done, "interrupted by the operator", tools, phases);
+    await tools.before?.(step);
     const began = performance.now();
     tools.report({ kind: "begin", step });
     try {
@@ -67,18 +70,25 @@ export async function runSteps(steps: readonly Step[], tools: StepTools): Promis
   return { result: "done", warnings, phases };
 }
 
+/** Every part is tried: what is held must be let go even where the old primary cannot serve any more. */
 async function back(done: readonly Step[], why: string, tools: StepTools, phases: Phases): Promise<Outcome> {
+  const failures: string[] = [];
   for (const step of done.toReversed()) {
     for (const action of step.undo ?? []) {
       try {
         tools.report({ kind: "undo", step });
-        await tools.act(action, UNDO_SECONDS);
+        await tools.act(action, step.undoSeconds ?? UNDO_SECONDS);
       } catch (error) {
         const failed = (error as Error).message;
         tools.report({ kind: "undo", step, why: failed });
-        return { result: "attention", why: `${why}; and it could not be taken back: ${failed}`, phases };
+        failures.push(failed);
       }
     }
   }
-  return { result: "aborted", why, phases };
+  if (failures.length === 0) return { result: "aborted", why, phases };
+  return {
+    result: "attention",
+    why: `${why}; and it could not be taken back: ${failures.join("; ")}`,
+    phases,
+  };
 }

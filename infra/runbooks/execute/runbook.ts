@@ -26,6 +26,8 @@ export interface RunbookIo {
   readonly stopped: () => boolean;
   readonly onChecks: (checks: readonly Check[]) => void;
   readonly onStep: (event: StepEvent) => void;
+  /** Awaited before each step: a drill breaks something there. */
+  readonly beforeStep?: ((step: Step) => Promise<void>) | undefined;
   /** Shows what a plan will do and cost; gives what was accepted in words, undefined where nothing is. @throws {RunbookError} refused */
   readonly confirm: (plan: Plan, seen: Observation) => Promise<string | undefined>;
 }
@@ -149,7 +151,8 @@ async function carryOut(
     happened: (step) => happened(actions, step),
     report: io.onStep,
     stopped: io.stopped,
-  });
+    ...(io.beforeStep === undefined ? {} : { before: io.beforeStep }),
+  }).finally(() => actions.close());
   const outcome: Outcome =
     kind === "undo" && walked.result === "done"
       ? { result: "aborted", why: "it was taken back", phases: walked.phases }

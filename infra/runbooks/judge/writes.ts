@@ -107,6 +107,15 @@ function wayOut(seen: Observation): string {
   const unseen = seen.sites.filter((site) => site.role === "unknown");
   const best = candidates.toSorted((a, b) => (b.timeline ?? 0) - (a.timeline ?? 0))[0];
   if (best === undefined) return command(seen, "topology --watch");
-  if (unseen.length === 0) return command(seen, `promote ${best.name}`);
-  return `bring ${list(unseen.map((site) => site.name))} back; an unplanned failover to ${best.name} without proof has no command yet`;
+  const failover = command(seen, `failover --to ${best.name}`);
+  if (unseen.length > 0)
+    return `bring ${list(unseen.map((site) => site.name))} back; or ${failover}, which says how much may be lost, and asks`;
+  // Only who stopped cleanly can be proven to have nothing more.
+  const dirty = seen.sites.some(
+    (site) =>
+      site !== best && site.role !== "standby" && site.role !== "empty" && site.controlState !== "shut down",
+  );
+  return dirty
+    ? `${failover}, which says how much may be lost, and asks`
+    : command(seen, `promote ${best.name}`);
 }

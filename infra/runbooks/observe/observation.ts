@@ -96,6 +96,20 @@ export interface SiteView {
   /** Parameters whose file value waits for a restart. */
   readonly pendingRestart: readonly PendingParameter[] | null;
   readonly pooler: PoolerView | null;
+  /** PostgreSQL's `server_version_num`. */
+  readonly version: number | null;
+  /** Of a running instance, as the superuser sees it. */
+  readonly activity: ActivityView | null;
+}
+
+/** What a stop would have to wait for. */
+export interface ActivityView {
+  /** Of the client's transaction that is open for longest; 0 without one. */
+  readonly longestTransactionSeconds: number;
+  readonly prepared: number;
+  readonly baseBackups: number;
+  /** Segments that wait for the archiver. */
+  readonly archiveWaiting: number;
 }
 
 export interface GrantView {

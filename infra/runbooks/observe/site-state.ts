@@ -1,4 +1,12 @@
-import type { GrantView, PendingParameter, PoolerView, SiteRole, SiteView, SlotView } from "./observation.ts";
+import type {
+  ActivityView,
+  GrantView,
+  PendingParameter,
+  PoolerView,
+  SiteRole,
+  SiteView,
+  SlotView,
+} from "./observation.ts";
 
 /** A site's view from the document that its pg-health gives (`/facts` on the control socket, or `/status`). Pure. */
 
@@ -82,6 +90,8 @@ export interface SiteAnswers {
 export interface DatabaseAnswer {
   readonly slots: readonly SlotView[];
   readonly pendingRestart: readonly PendingParameter[];
+  readonly version: number;
+  readonly activity: ActivityView;
 }
 
 /** One JSON object; asked as superuser, since only it may read the files' values. */
@@ -95,7 +105,14 @@ select json_build_object(
       'running', current_setting(s.name), 'file', coalesce(
         (select f.setting from pg_file_settings f where f.name = s.name order by f.seqno desc limit 1), s.boot_val))
       order by s.name)
-    from pg_settings s where s.pending_restart), '[]'))`;
+    from pg_settings s where s.pending_restart), '[]'),
+  'version', current_setting('server_version_num')::int,
+  'activity', json_build_object(
+    'longestTransactionSeconds', coalesce((select extract(epoch from max(clock_timestamp() - xact_start))
+      from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()), 0)::float8,
+    'prepared', (select count(*) from pg_prepared_xacts),
+    'baseBackups', (select count(*) from pg_stat_progress_basebackup),
+    'archiveWaiting', (select count(*) from pg_ls_archive_statusdir() where name like '%.ready')))`;
 
 export function siteView(answers: SiteAnswers): SiteView {
   const { document, database } = answers;
@@ -140,6 +157,8 @@ export function siteView(answers: SiteAnswers): SiteView {
     slots: database?.slots ?? null,
     pendingRestart: database?.pendingRestart ?? null,
     pooler: document?.pooler ? poolerView(document.pooler) : null,
+    version: database?.version ?? null,
+    activity: database?.activity ?? null,
   };
 }
 

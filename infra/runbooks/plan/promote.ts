@@ -58,7 +58,7 @@ export function planPromote(seen: Observation, { to, stopPrimary }: PromoteOptio
   return { ok: true, checks, plan };
 }
 
-type Granted = SiteView & { readonly grant: GrantView };
+export type Granted = SiteView & { readonly grant: GrantView };
 
 /** The site that is primary, or was: its data is no standby's. */
 function oldPrimary(others: readonly SiteView[]): SiteView | undefined {
@@ -71,7 +71,7 @@ function oldPrimary(others: readonly SiteView[]): SiteView | undefined {
   );
 }
 
-function targetChecks(seen: Observation, target: SiteView | undefined, to: string): Check[] {
+export function targetChecks(seen: Observation, target: SiteView | undefined, to: string): Check[] {
   const names = seen.sites.map((site) => site.name).join(", ");
   if (target === undefined)
     return [{ title: `${to} is a site`, objection: `${to} is no site of the stack: ${names}` }];
@@ -110,7 +110,7 @@ function targetChecks(seen: Observation, target: SiteView | undefined, to: strin
 }
 
 /** Everybody else must be seen, be of the same cluster, and know the target. */
-function otherChecks(seen: Observation, target: SiteView, other: SiteView): Check[] {
+export function otherChecks(seen: Observation, target: SiteView, other: SiteView): Check[] {
   if (excludedSites(seen).includes(other.name)) return [];
   const unseen = other.role === "unknown" || other.source !== "control";
   const peers = other.grant?.peers.map((peer) => peer.site) ?? [];

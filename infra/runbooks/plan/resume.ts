@@ -12,6 +12,8 @@ export type Resumption =
 
 export function planResume(seen: Observation, entry: LedgerEntry): Resumption {
   if (entry.verb === "promote") return resumePromote(seen, entry);
+  if (entry.verb === "flip-db") return withRouters(resumePromote(seen, entry), entry);
+  if (entry.verb === "failover") return resumeFailover(seen, entry);
   if (entry.verb === "start") return resumeStart(seen, entry);
   return { kind: "finish", why: `${entry.verb} leaves nothing behind`, steps: [] };
 }
@@ -47,8 +49,74 @@ function resumePromote(seen: Observation, entry: LedgerEntry): Resumption {
   return { kind: "undo", why: `${target.name} was not promoted`, steps: undoPromote(target, from, entry) };
 }
 
+/**
+ * A failover was decided on and its loss accepted: once the target has the grant it is carried through. Before that, a
+ * site that was fenced gets its grant back.
+ */
+function resumeFailover(seen: Observation, entry: LedgerEntry): Resumption {
+  const target = siteOf(seen, entry.to ?? "");
+  if (target?.grant == null || target.source !== "control" || entry.epochs === null)
+    return stuck(seen, entry, `${entry.to ?? "the target"} cannot be asked: ${target?.silent ?? "no grant"}`);
+  const given = target.grant.state === "held" && target.grant.epoch === entry.epochs.after;
+  if (given)
+    return {
+      kind: "finish",
+      why: `${target.name} has the grant`,
+      steps: [
+        ...(target.role === "primary"
+          ? []
+          : [
+              {
+                id: "promote",
+                title: `Promote ${target.name}`,
+                action: { do: "order", site: target.name, verb: "promote" },
+                seconds: 60,
+              } satisfies Step,
+            ]),
+        ...afterPromotion(target.name, target.grant, null),
+      ],
+    };
+  const from = siteOf(seen, entry.from ?? "");
+  return {
+    kind: "undo",
+    why: `${target.name} was not given the grant`,
+    steps: from?.grant == null || from.source !== "control" ? [] : undoPromote(target, from, entry),
+  };
+}
+
+/** A switchover may also have left its hold at the routers, and a pause at the old site's pooler. */
+function withRouters(resumption: Resumption, { from, to }: LedgerEntry): Resumption {
+  if (resumption.kind === "stuck") return resumption;
+  const primary = resumption.kind === "finish" ? to : from;
+  return {
+    ...resumption,
+    steps: [
+      ...resumption.steps,
+      {
+        id: "clear",
+        title: "Every router is as its file says",
+        action: { do: "clear-overrides", primary },
+        seconds: 15,
+        mayFail: true,
+      },
+      ...(from === null
+        ? []
+        : [
+            {
+              id: "pooler",
+              title: `The pooler of ${from} lets queries through`,
+              action: { do: "resume-pooler", site: from },
+              seconds: 30,
+              mayFail: true,
+            } satisfies Step,
+          ]),
+    ],
+  };
+}
+
 function takeGrant({ name, grant }: SiteView, entry: LedgerEntry): Step[] {
-  if (grant === null || grant.state !== "held" || grant.epoch !== entry.epochs?.after) return [];
+  // Also where somebody has taken it already: its epoch would keep the old primary from starting.
+  if (grant === null || grant.epoch !== entry.epochs?.after) return [];
   const taken: GrantView = { ...grant, state: "none", epoch: entry.epochs.before };
   return [
     {

@@ -3,10 +3,12 @@ import {
   distinct,
   linksBetween,
   parseRules,
+  queuesOf,
   rulesOf,
-  withBroken,
+  withFaults,
   without,
 } from "../../../infra/rehearsal/faults/links.ts";
+import { diskOfNewHosts, parseDiskSize } from "../../../infra/rehearsal/disk.ts";
 import { parseTop, processOf } from "../../../infra/rehearsal/faults/processes.ts";
 import { hostOf, planWorld } from "../../../infra/rehearsal/plan.ts";
 
@@ -14,7 +16,12 @@ const ssh = { user: "deploy", port: 22 };
 const plan = planWorld(
   "w",
   {
-    hosts: ["a", "b", "c"].map((name, index) => ({ name, address: `100.90.0.${index + 1}`, ssh })),
+    hosts: ["a", "b", "c"].map((name, index) => ({
+      name,
+      address: `100.90.0.${index + 1}`,
+      ssh,
+      root: "/srv",
+    })),
     externalNetwork: undefined,
     registry: false,
   },
@@ -61,7 +68,7 @@ test("a loss counts once per packet: where it arrives, or where it leaves for th
 });
 
 test("what is broken is told by the rules, and each end tells the same", () => {
-  const links = withBroken(linksBetween(plan, "a", "b", { loss: 1, oneWay: false }), [
+  const links = withFaults(linksBetween(plan, "a", "b", { loss: 1, oneWay: false }), [
     { from: "c", to: "a", loss: 0.5 },
     { from: "a", to: "b", loss: 0.1 },
   ]);
@@ -72,6 +79,79 @@ test("what is broken is told by the rules, and each end tells the same", () => {
     { from: "c", to: "a", loss: 0.5 },
   ]);
   expect(without(links, told)).toEqual([]);
+});
+
+describe("a delay", () => {
+  const late = { milliseconds: 40, oneWay: false };
+
+  test("is suffered once per packet, in the queue of its own number, by what was not lost", () => {
+    const lossy = linksBetween(plan, "b", "a", { loss: 0.5, oneWay: true });
+    const rules = rulesOf(
+      hostOf(plan, "a"),
+      withFaults(linksBetween(plan, "a", "b", late), lossy),
+      plan,
+    ).split("\n");
+    expect(rules.filter((line) => line.startsWith("-A"))).toEqual([
+      expect.stringMatching(/PREROUTING -s 10\.213\.7\.11\/32 .*"link b a 0\.5" -j DROP$/),
+      '-A HEATWAVE-LINKS-PREROUTING -s 10.213.7.11/32 -m comment --comment "delay b a 40" -j NFQUEUE --queue-num 40',
+    ]);
+    expect(drops("b", plan, "a", "b", late)).toEqual([expect.stringMatching(/-s 10\.213\.7\.10\/32 /)]);
+  });
+
+  test("on the way to the operator's seat is made where packets leave", () => {
+    expect(drops("a", plan, "a", "controller", late)).toEqual([
+      expect.stringMatching(/PREROUTING -s 10\.213\.7\.2\/32 .*"delay controller a 40" -j NFQUEUE/),
+      // Copied there and sent anew: that one must not be held again.
+      "-A HEATWAVE-LINKS-OUTPUT -m mark --mark 0x68770001 -j RETURN",
+      expect.stringMatching(
+        /OUTPUT -d 10\.213\.7\.2\/32 .*"delay a controller 40" -j NFQUEUE --queue-num 32808$/,
+      ),
+    ]);
+  });
+
+  test("needs every queue held once that its rules name", () => {
+    const rules = rulesOf(hostOf(plan, "a"), linksBetween(plan, "a", undefined, late), plan);
+    expect(queuesOf(rules)).toEqual(["40", "32808"]);
+    expect(queuesOf(rulesOf(hostOf(plan, "b"), [], plan))).toEqual([]);
+  });
+
+  test("stands beside a loss of the same link, and the later one of two counts", () => {
+    const loss = linksBetween(plan, "a", "b", { loss: 0.1, oneWay: true });
+    const both = withFaults(withFaults(loss, linksBetween(plan, "a", "b", { ...late, oneWay: true })), [
+      { from: "a", to: "b", milliseconds: 7 },
+    ]);
+    const told = distinct(plan.hosts.flatMap((host) => parseRules(rulesOf(host, both, plan))));
+    expect(told).toEqual([
+      { from: "a", to: "b", milliseconds: 7 },
+      { from: "a", to: "b", loss: 0.1 },
+    ]);
+    expect(without(told, loss)).toEqual([{ from: "a", to: "b", milliseconds: 7 }]);
+  });
+});
+
+describe("a host's own disk", () => {
+  test.each([
+    ["1g", "1024m"],
+    ["512M", "512m"],
+  ])("of %s is kept as %s", (text, size) => {
+    expect(parseDiskSize(text)).toBe(size);
+  });
+
+  test.each(["", "1", "511m", "0g", "1.5g", "2t", "-1g"])("cannot be of %j", (text) => {
+    expect(() => parseDiskSize(text)).toThrow(/no size of a disk/);
+  });
+
+  test("is made with the host: as asked for, or as the world's other hosts have", () => {
+    expect(diskOfNewHosts(plan, new Map(), undefined)).toBeUndefined();
+    expect(diskOfNewHosts(plan, new Map(), "1024m")).toBe("1024m");
+    expect(diskOfNewHosts(plan, new Map([["a", "1024m"]]), undefined)).toBe("1024m");
+    expect(diskOfNewHosts(plan, new Map([["a", "1024m"]]), "1024m")).toBe("1024m");
+  });
+
+  test("is neither given to a host that is there nor made larger", () => {
+    expect(() => diskOfNewHosts(plan, new Map([["a", undefined]]), "1024m")).toThrow(/no disk of its own/);
+    expect(() => diskOfNewHosts(plan, new Map([["a", "512m"]]), "1024m")).toThrow(/a disk of 512m/);
+  });
 });
 
 describe("a process by its role", () => {

@@ -13,9 +13,9 @@ import {
 
 const stack: StackSpec = {
   hosts: [
-    { name: "dal-01", address: "100.123.47.52", ssh: { user: "deploy", port: 22 } },
-    { name: "chi-02", address: "100.68.157.49", ssh: { user: "ops", port: 2222 } },
-    { name: "fra-03", address: "100.64.0.9", ssh: { user: "root", port: 22 } },
+    { name: "dal-01", address: "100.123.47.52", ssh: { user: "deploy", port: 22 }, root: "/srv" },
+    { name: "chi-02", address: "100.68.157.49", ssh: { user: "ops", port: 2222 }, root: "/srv" },
+    { name: "fra-03", address: "100.64.0.9", ssh: { user: "root", port: 22 }, root: "/srv" },
   ],
   externalNetwork: "kamal",
   registry: false,

@@ -12,7 +12,11 @@ async function parse(...line: readonly string[]): Promise<unknown[]> {
       return Promise.resolve();
     };
   const names = ["story", "up", "preview", "status", "exec", "host", "psql", "down", "prune"] as const;
-  const verbs = Object.fromEntries(names.map((name) => [name, verb(name)])) as unknown as Verbs;
+  const faults = ["lossy", "delay", "fill"].map((name) => [name, verb(name)] as const);
+  const verbs = {
+    ...Object.fromEntries(names.map((name) => [name, verb(name)] as const)),
+    fault: Object.fromEntries(faults),
+  } as unknown as Verbs;
   await rehearseProgram(verbs).parseAsync(["node", "bin/rehearse", ...line]);
   expect(calls).toHaveLength(1);
   return calls[0] ?? [];
@@ -66,6 +70,33 @@ describe("a command that runs inside", () => {
   });
 });
 
+describe("a fault", () => {
+  test.each([
+    [
+      ["lossy", "a", "0.3"],
+      ["lossy", expect.anything(), "a", 0.3, undefined, false],
+    ],
+    [
+      ["delay", "a", "40"],
+      ["delay", expect.anything(), "a", 40, undefined, false],
+    ],
+    [
+      ["delay", "a", "40", "b", "--one-way"],
+      ["delay", expect.anything(), "a", 40, "b", true],
+    ],
+    [
+      ["fill", "a"],
+      ["fill", expect.anything(), "a", 0],
+    ],
+    [
+      ["fill", "a", "--leave", "64"],
+      ["fill", expect.anything(), "a", 64],
+    ],
+  ])("%j", async (line, call) => {
+    expect(await parse("fault", ...line)).toEqual(call);
+  });
+});
+
 describe("global options", () => {
   test.each([
     [
@@ -86,7 +117,7 @@ describe("global options", () => {
     ],
     [
       ["-y", "up", "--world", "w"],
-      ["up", { yes: true, world: "w" }, { hostsOnly: false }],
+      ["up", { yes: true, world: "w" }, { hostsOnly: false, disk: undefined }],
     ],
   ])("stand before the verb or right after it: %j", async (line, call) => {
     expect(await parse(...line)).toEqual(call);

@@ -43,6 +43,8 @@ const site = (name: string): SiteView => ({
   mayRun: true,
   peers: null,
   slots: [],
+  version: 180_006,
+  activity: { longestTransactionSeconds: 0, prepared: 0, baseBackups: 0, archiveWaiting: 0 },
   pendingRestart: [],
   pooler: { admin: true, login: true, clients: 1, waiting: 0, longestWait: 0, paused: [] },
 });
@@ -80,6 +82,8 @@ export const gone = (name: string): SiteView => ({
   slots: null,
   pendingRestart: null,
   pooler: null,
+  version: null,
+  activity: null,
   mayRun: null,
 });
 

@@ -1,0 +1,132 @@
+import type { LedgerEntry, Observation } from "../infra/runbooks/observe/observation.ts";
+import { GAP_STEPS } from "../infra/runbooks/plan/flip.ts";
+import { acknowledgedOf, failedOf, gapsOf, longest } from "../infra/rehearsal/writer/figures.ts";
+import type { ErrorKind, WriterRecord } from "../infra/rehearsal/writer/records.ts";
+import { monotonicMs } from "../infra/rehearsal/writer/records.ts";
+import type { WriterReport } from "../infra/rehearsal/writer/writer.ts";
+import { Writer } from "../infra/rehearsal/writer/writer.ts";
+import type { BenchWorld } from "./world.ts";
+
+/** Clients with one session each, and clients that connect anew for each row. */
+export const KEPT_CLIENTS = 8;
+const NEW_CLIENTS = 2;
+export const EVERY_MS = 10;
+
+/** One flip under load, by its runbook's own times and by the application's rows. */
+export interface FlipFigures {
+  readonly from: string;
+  readonly to: string;
+  /** Longest time between two acknowledged commits around it, milliseconds, of the clients that keep their session. */
+  readonly gapMs: number;
+  /** The same of those that connect for each row. */
+  readonly newGapMs: number;
+  /** Hold to release by the runbook, milliseconds. */
+  readonly heldMs: number;
+  /** From the release until the old primary streams again, milliseconds. */
+  readonly rejoinMs: number;
+  readonly phases: Readonly<Record<string, number>>;
+  /** Errors of clients in its time: of kept sessions, and of new connections. */
+  readonly errors: Readonly<Partial<Record<ErrorKind, number>>>;
+  readonly newErrors: Readonly<Partial<Record<ErrorKind, number>>>;
+  /** What the runbook warned of; empty when all went well. */
+  readonly said: string;
+}
+
+export interface SeriesReport {
+  readonly kept: WriterReport;
+  readonly fresh: WriterReport;
+}
+
+/** Flips one after the other, while an application writes through every way that it has. */
+export class FlipSeries {
+  readonly #world: BenchWorld;
+  readonly #kept: Writer;
+  readonly #fresh: Writer;
+
+  private constructor(world: BenchWorld, kept: Writer, fresh: Writer) {
+    this.#world = world;
+    this.#kept = kept;
+    this.#fresh = fresh;
+  }
+
+  static async begin(world: BenchWorld): Promise<FlipSeries> {
+    const { plan, stack, overlay } = world;
+    const kept = await Writer.start(plan, stack, overlay, { clients: KEPT_CLIENTS, everyMs: EVERY_MS });
+    const fresh = await Writer.start(plan, stack, overlay, {
+      clients: NEW_CLIENTS,
+      everyMs: 2 * EVERY_MS,
+      connection: "new",
+      name: "new",
+      sampleEveryMs: 0,
+    });
+    return new FlipSeries(world, kept, fresh);
+  }
+
+  recovery(...args: readonly string[]) {
+    const { rehearse, stackName } = this.#world;
+    return rehearse(["exec", "--", "env", "RECOVERY_YES=1", "bin/recovery", stackName, ...args]);
+  }
+
+  async topology(): Promise<Observation> {
+    return JSON.parse((await this.recovery("topology", "--json")).stdout) as Observation;
+  }
+
+  async records(): Promise<{ readonly kept: WriterRecord[]; readonly fresh: WriterRecord[] }> {
+    const [kept, fresh] = await Promise.all([this.#kept.records(), this.#fresh.records()]);
+    return { kept, fresh };
+  }
+
+  /** @throws Error with the runbook's words when it does not end well */
+  async flip(...options: readonly string[]): Promise<FlipFigures> {
+    const since = monotonicMs();
+    const ran = await this.recovery("flip-db", ...options);
+    if (ran.code !== 0) throw new Error(`flip-db exited with ${ran.code}\n${ran.stderr}`);
+    const [entry] = JSON.parse((await this.recovery("history", "--json")).stdout) as LedgerEntry[];
+    if (entry?.from == null || entry.to === null) throw new Error("the ledger does not have the flip");
+    await Promise.all([
+      this.#kept.awaitRow(monotonicMs(), 20_000),
+      this.#fresh.awaitRow(monotonicMs(), 20_000),
+    ]);
+    const { kept, fresh } = await this.records();
+    const phase = (names: readonly string[]): number =>
+      names.reduce((sum, name) => sum + (entry.phases[name] ?? 0), 0);
+    return {
+      from: entry.from,
+      to: entry.to,
+      gapMs: gapSince(kept, since),
+      newGapMs: gapSince(fresh, since),
+      heldMs: phase(GAP_STEPS),
+      rejoinMs: phase(["timeline", "serve", "stopped", "fence", "rejoin", "stream"]),
+      phases: entry.phases,
+      errors: errorsSince(kept, since),
+      newErrors: errorsSince(fresh, since),
+      said: ran.stderr
+        .split("\n")
+        .filter((line) => /^[!✗]/.test(line))
+        .join("\n"),
+    };
+  }
+
+  async end(): Promise<SeriesReport> {
+    const [kept, fresh] = await Promise.all([this.#kept.report(), this.#fresh.report()]);
+    await this.discard();
+    return { kept, fresh };
+  }
+
+  async discard(): Promise<void> {
+    await Promise.all([this.#kept.discard(), this.#fresh.discard()]);
+  }
+}
+
+function gapSince(records: readonly WriterRecord[], since: number): number {
+  const rows = acknowledgedOf(records);
+  const first = Math.max(0, rows.findIndex(({ answered }) => answered >= since) - 1);
+  return longest(gapsOf(rows.slice(first)))?.ms ?? Number.NaN;
+}
+
+function errorsSince(records: readonly WriterRecord[], since: number): Partial<Record<ErrorKind, number>> {
+  const counts: Partial<Record<ErrorKind, number>> = {};
+  for (const { error } of failedOf(records).filter(({ answered }) => answered >= since))
+    counts[error] = (counts[error] ?? 0) + 1;
+  return counts;
+}

@@ -1,0 +1,109 @@
+import { afterAll, beforeAll, beforeEach, expect, vi } from "vitest";
+import { FlipSeries } from "../../bench/series.ts";
+import { benchWorld } from "../../bench/world.ts";
+import { healLinks } from "../../infra/rehearsal/faults/network.ts";
+import type { Finding } from "../../infra/runbooks/judge.ts";
+import type { Observation } from "../../infra/runbooks/observe/observation.ts";
+import type { LiveWorld } from "./live-world.ts";
+import { liveWorld } from "./live-world.ts";
+import type { Ran } from "./rehearsal.ts";
+import { Rehearsal } from "./rehearsal.ts";
+import { inWorld } from "./world-suite.ts";
+
+export type Seen = Observation & { readonly verdict: Finding; readonly findings: readonly Finding[] };
+
+export const otherThan = (site: string): string => (site === "dal-01" ? "chi-02" : "dal-01");
+
+/** A sealed world of production, flipped under an application that writes all the time. */
+export class FlipSuite {
+  readonly world = new Rehearsal("production");
+  readonly #root: string;
+  #live: LiveWorld | undefined;
+  #series: FlipSeries | undefined;
+
+  /** @param root the project's folder */
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** World, writers and healing around each test. */
+  install(): void {
+    inWorld(this.world);
+    beforeAll(async () => {
+      this.#live = await liveWorld(this.world, this.#root);
+    });
+    beforeEach(async () => {
+      const options = ["--stack", "production", "--world", this.world.world, "--yes", "--stand-ins"];
+      this.#series = await FlipSeries.begin(await benchWorld(this.world.world, "production", options));
+      return () => this.series.discard();
+    });
+    afterAll(() => healLinks(this.live.plan));
+  }
+
+  get live(): LiveWorld {
+    if (this.#live === undefined) throw new Error("the world is not up");
+    return this.#live;
+  }
+
+  get series(): FlipSeries {
+    if (this.#series === undefined) throw new Error("nobody writes");
+    return this.#series;
+  }
+
+  recovery(...args: readonly string[]): Promise<Ran> {
+    return this.world.attempt("exec", "--", "env", "RECOVERY_YES=1", "bin/recovery", "production", ...args);
+  }
+
+  async topology(): Promise<Seen> {
+    return JSON.parse((await this.recovery("topology", "--json")).stdout) as Seen;
+  }
+
+  /** Waits until one takes writes, the other streams, and nothing is held, locked or open. Gives the primary. */
+  whole(): Promise<string> {
+    return vi.waitFor(
+      async () => {
+        const seen = await this.topology();
+        expect(["healthy", "not-declared"], seen.verdict.text).toContain(seen.verdict.code);
+        const overrides = seen.routers.flatMap(({ listeners }) => listeners.flatMap((one) => one.overrides));
+        expect(overrides).toEqual([]);
+        expect(seen.hosts.map(({ lock }) => lock)).toEqual(seen.hosts.map(() => null));
+        return seen.primaries.join();
+      },
+      { timeout: 60_000, interval: 500 },
+    );
+  }
+
+  /** A flip that waits before a step until what is given is done. */
+  async pausedBefore(step: string, meanwhile: () => Promise<void>): Promise<Ran> {
+    const { world } = this;
+    await world.controller("rm -f /tmp/go /tmp/paused");
+    const line = [
+      `RECOVERY_YES=1 RECOVERY_PAUSE_BEFORE=${step}=/tmp/go bin/recovery production flip-db 2>/tmp/paused`,
+      "code=$?; cat /tmp/paused >&2; exit $code",
+    ].join("; ");
+    const flip = world.attempt("exec", "--", "sh", "-c", line);
+    await Promise.race([
+      world.controller(
+        "for n in $(seq 600); do grep -qs '^paused before' /tmp/paused && exit 0; sleep 0.1; done; exit 1",
+      ),
+      flip.then((ran) => Promise.reject(new Error(`it never paused:\n${ran.stderr}`))),
+    ]);
+    try {
+      await meanwhile();
+    } finally {
+      await world.controller("touch /tmp/go");
+    }
+    return flip;
+  }
+
+  /** Nothing was lost, doubled, or written at two places. Ends the writers. */
+  async proven(what: string): Promise<void> {
+    const { kept, fresh } = await this.series.end();
+    console.log(
+      `${what}: ${kept.acknowledged + fresh.acknowledged} rows, longest gap ${Math.round(kept.longestGap?.ms ?? 0)} ms, ` +
+        `errors ${JSON.stringify(kept.errors)} and ${JSON.stringify(fresh.errors)}`,
+    );
+    for (const report of [kept, fresh]) expect(report).toMatchObject({ lost: 0, duplicates: 0 });
+    expect(kept.writability?.overlaps).toEqual([]);
+  }
+}
