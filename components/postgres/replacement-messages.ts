@@ -11,7 +11,7 @@ function commands(topology: Topology, site: Site, stack: string): string {
     ].join("\n");
   return [
     "Move the writes to another site first, then run it again:",
-    `  bin/recovery ${stack} promote ${target.name} --stop-primary`,
+    `  bin/recovery ${stack} flip-db --to ${target.name}`,
     "  pulumi up",
   ].join("\n");
 }

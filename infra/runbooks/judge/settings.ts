@@ -66,7 +66,7 @@ export function settings(seen: Observation): Finding[] {
       code: "not-declared",
       level: "notice",
       text: `${primary} takes writes, the stack file declares ${seen.declared}.`,
-      next: `set heatwave:primary to ${primary} in Pulumi.${seen.stack}.yaml; or ${command(seen, `promote ${seen.declared} --stop-primary`)}`,
+      next: `set heatwave:primary to ${primary} in Pulumi.${seen.stack}.yaml; or ${command(seen, `flip-db --to ${seen.declared}`)}`,
     });
   return findings;
 }

@@ -39,9 +39,7 @@ export function planPromote(seen: Observation, { to, stopPrimary }: PromoteOptio
     const running = from?.running === true && !stopPrimary;
     const onlyThat = objections(checks).length === 1 && running;
     return fail(
-      onlyThat
-        ? `bin/recovery ${seen.stack} promote ${to} --stop-primary`
-        : `bin/recovery ${seen.stack} topology`,
+      onlyThat ? `bin/recovery ${seen.stack} flip-db --to ${to}` : `bin/recovery ${seen.stack} topology`,
     );
   }
   const before = highestEpoch(seen);

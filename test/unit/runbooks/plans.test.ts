@@ -67,7 +67,7 @@ describe("promote", () => {
   it("does not stop a running primary unasked, and says how to ask", () => {
     const planned = planPromote(healthy, { to: "chi-02", stopPrimary: false });
     expect(why(planned)).toBe("dal-01 is a running primary; --stop-primary stops it first");
-    expect(planned).toMatchObject({ next: "bin/recovery production promote chi-02 --stop-primary" });
+    expect(planned).toMatchObject({ next: "bin/recovery production flip-db --to chi-02" });
   });
 
   it("goes on from a primary that was stopped cleanly before", () => {
