@@ -54,6 +54,7 @@ const LONG = [
   "failover",
   "faults",
   "flip-aborts",
+  "flip-links",
   "hosts",
   "images",
   "interchange",

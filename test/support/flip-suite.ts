@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, vi } from "vitest";
+import type { SeriesReport } from "../../bench/series.ts";
 import { FlipSeries } from "../../bench/series.ts";
 import { benchWorld } from "../../bench/world.ts";
 import { healLinks } from "../../infra/rehearsal/faults/network.ts";
@@ -97,13 +98,15 @@ export class FlipSuite {
   }
 
   /** Nothing was lost, doubled, or written at two places. Ends the writers. */
-  async proven(what: string): Promise<void> {
-    const { kept, fresh } = await this.series.end();
+  async proven(what: string): Promise<SeriesReport> {
+    const report = await this.series.end();
+    const { kept, fresh } = report;
     console.log(
       `${what}: ${kept.acknowledged + fresh.acknowledged} rows, longest gap ${Math.round(kept.longestGap?.ms ?? 0)} ms, ` +
         `errors ${JSON.stringify(kept.errors)} and ${JSON.stringify(fresh.errors)}`,
     );
-    for (const report of [kept, fresh]) expect(report).toMatchObject({ lost: 0, duplicates: 0 });
+    for (const one of [kept, fresh]) expect(one).toMatchObject({ lost: 0, duplicates: 0 });
     expect(kept.writability?.overlaps).toEqual([]);
+    return report;
   }
 }
