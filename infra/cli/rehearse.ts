@@ -20,6 +20,9 @@ process.on("SIGINT", () => {
   process.exit(130);
 });
 
+// A reader that has seen enough (`| head`) ends nothing halfway.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+
 try {
   await program.parseAsync();
 } catch (error) {
