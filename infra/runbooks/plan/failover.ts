@@ -2,7 +2,7 @@ import type { GrantView, Observation, SiteView } from "../observe/observation.ts
 import { lsnBytes } from "../observe/site-state.ts";
 import { excludedSites, expectation, highestEpoch, siteOf } from "./grants.ts";
 import type { Granted } from "./promote.ts";
-import { afterPromotion, targetChecks } from "./promote.ts";
+import { afterPromotion, grantStep, promoteStep, targetChecks } from "./promote.ts";
 import type { Check, Planned, Step } from "./step.ts";
 import { objections } from "./step.ts";
 
@@ -162,20 +162,8 @@ function steps(
   const [written, serve, ...rest] = afterPromotion(to.name, given, null);
   return [
     ...fenced.map((site): Step => fenceStep(site)),
-    {
-      id: "grant",
-      title: `Give ${to.name} the grant of epoch ${epoch}${except}`,
-      action: { do: "grant", site: to.name, expect: expectation(to.grant), grant: given },
-      seconds: 10,
-      undo: [{ do: "grant", site: to.name, expect: expectation(given), grant: to.grant }],
-    },
-    {
-      id: "promote",
-      title: `Promote ${to.name}`,
-      action: { do: "order", site: to.name, verb: "promote" },
-      seconds: 60,
-      final: true,
-    },
+    grantStep(to, given, except),
+    promoteStep(to.name),
     {
       id: "release",
       title: `Tell the routers of ${to.name}`,

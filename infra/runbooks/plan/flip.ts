@@ -4,7 +4,7 @@ import { activityChecks, pairChecks, primaryCheck, routerChecks } from "./flip-c
 import type { PoolMode } from "./flip-checks.ts";
 import { excludedSites, expectation, highestEpoch, siteOf } from "./grants.ts";
 import type { Granted } from "./promote.ts";
-import { afterPromotion, otherChecks, targetChecks } from "./promote.ts";
+import { afterPromotion, otherChecks, promoteStep, targetChecks } from "./promote.ts";
 import type { Check, Planned, Step } from "./step.ts";
 import { objections } from "./step.ts";
 
@@ -189,13 +189,7 @@ function gap(from: Granted, to: Granted, given: GrantView, suspended: GrantView,
       action: { do: "prove-replay", to: to.name, systemId: from.grant.systemId },
       seconds: PROOF_SECONDS,
     },
-    {
-      id: "promote",
-      title: `Promote ${to.name}`,
-      action: { do: "order", site: to.name, verb: "promote" },
-      seconds: 60,
-      final: true,
-    },
+    promoteStep(to.name),
     {
       id: "release",
       title: `Let connections through to ${to.name}`,

@@ -186,22 +186,31 @@ function steps(
   const given: GrantView = { ...target.grant, epoch, timeline, state: "held", excluded };
   return [
     ...(from === undefined ? [] : leaveSteps(from, target.name)),
-    {
-      id: "grant",
-      title: `Give ${target.name} the grant of epoch ${epoch}`,
-      action: { do: "grant", site: target.name, expect: expectation(target.grant), grant: given },
-      seconds: 10,
-      undo: [{ do: "grant", site: target.name, expect: expectation(given), grant: target.grant }],
-    },
-    {
-      id: "promote",
-      title: `Promote ${target.name}`,
-      action: { do: "order", site: target.name, verb: "promote" },
-      seconds: 60,
-      final: true,
-    },
+    grantStep(target, given),
+    promoteStep(target.name),
     ...afterPromotion(target.name, given, from?.name ?? null),
   ];
+}
+
+/** @param except what the grant leaves out, in words */
+export function grantStep(target: Granted, given: GrantView, except = ""): Step {
+  return {
+    id: "grant",
+    title: `Give ${target.name} the grant of epoch ${given.epoch}${except}`,
+    action: { do: "grant", site: target.name, expect: expectation(target.grant), grant: given },
+    seconds: 10,
+    undo: [{ do: "grant", site: target.name, expect: expectation(given), grant: target.grant }],
+  };
+}
+
+export function promoteStep(site: string): Step & { readonly final: true } {
+  return {
+    id: "promote",
+    title: `Promote ${site}`,
+    action: { do: "order", site, verb: "promote" },
+    seconds: 60,
+    final: true,
+  };
 }
 
 /** The old primary stops, the standby has all of it, and its grant is taken. */
