@@ -6,7 +6,7 @@ import { topologyVerb } from "./recovery/topology.ts";
 import { ensurePrimaryVerb } from "./recovery/ensure-primary.ts";
 import { failoverVerb, fenceVerb, unfenceVerb } from "./recovery/failover.ts";
 import { flipVerb } from "./recovery/flip.ts";
-import { historyVerb, promoteVerb, resumeVerb, startVerb, stopVerb } from "./recovery/verbs.ts";
+import { historyVerb, promoteVerb, restartVerb, resumeVerb, startVerb, stopVerb } from "./recovery/verbs.ts";
 
 /** `bin/recovery ENV VERB`: the stack comes first, so that a line reads as what it acts on. */
 const [first, ...rest] = process.argv.slice(2);
@@ -26,6 +26,7 @@ const program = recoveryProgram(named ? first : "ENV", {
   promote: (stack, site, options) => run(() => promoteVerb(stack, site, options)),
   start: (stack, site, options) => run(() => startVerb(stack, site, options)),
   stop: (stack, site, options) => run(() => stopVerb(stack, site, options)),
+  restart: (stack, site, options) => run(() => restartVerb(stack, site, options)),
   resume: (stack) => run(() => resumeVerb(stack)),
   history: (stack, options) => run(() => historyVerb(stack, options)),
 });

@@ -39,8 +39,7 @@ const running = async (): Promise<Readonly<Record<string, string>>> =>
   );
 
 async function restart(site: string): Promise<void> {
-  await recovery("stop", site);
-  await recovery("start", site);
+  await recovery("restart", site);
   await streams();
 }
 

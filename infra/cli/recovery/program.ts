@@ -12,6 +12,7 @@ export interface Verbs {
   promote(stack: string, site: string, options: PromoteOptions): Promise<void>;
   start(stack: string, site: string, options: StartOptions): Promise<void>;
   stop(stack: string, site: string, options: YesOption): Promise<void>;
+  restart(stack: string, site: string, options: YesOption): Promise<void>;
   resume(stack: string): Promise<void>;
   history(stack: string, options: { readonly json?: true | undefined }): Promise<void>;
 }
@@ -126,6 +127,14 @@ export function recoveryProgram(stack: string, verbs: Verbs): Command {
     .argument("<site>")
     .option(...YES)
     .action((site, options) => verbs.stop(stack, site, options));
+  program
+    .command("restart")
+    .description(
+      "restart PostgreSQL at a site, through the start rules: what waits for a restart takes effect",
+    )
+    .argument("<site>")
+    .option(...YES)
+    .action((site, options) => verbs.restart(stack, site, options));
   program
     .command("resume")
     .description("finish or take back what a dead controller left")

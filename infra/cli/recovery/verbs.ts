@@ -163,7 +163,7 @@ export function startVerb(
 }
 
 /** An order to one site, through its start rules. */
-export function order(name: string, siteName: string, verb: "start" | "stop"): Promise<number> {
+export function order(name: string, siteName: string, verb: "start" | "stop" | "restart"): Promise<number> {
   return withStack(name, async (stack) => {
     const site = stack.topology.sites.find((one) => one.name === siteName);
     if (site === undefined)
@@ -206,6 +206,12 @@ export function order(name: string, siteName: string, verb: "start" | "stop"): P
 export async function stopVerb(name: string, site: string, options: ConfirmOptions): Promise<number> {
   await confirmed(`Stop PostgreSQL at ${site}, until it is started by command?`, options.yes === true);
   return order(name, site, "stop");
+}
+
+/** What waits for a restart takes effect; at the primary writes pause meanwhile, and sessions end. */
+export async function restartVerb(name: string, site: string, options: ConfirmOptions): Promise<number> {
+  await confirmed(`Restart PostgreSQL at ${site}? Its sessions end.`, options.yes === true);
+  return order(name, site, "restart");
 }
 
 export function resumeVerb(name: string): Promise<number> {

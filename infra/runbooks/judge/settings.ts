@@ -56,8 +56,8 @@ export function settings(seen: Observation): Finding[] {
         text: `${site.name} waits for a restart: ${waiting.join(", ")}.`,
         next:
           site.role === "standby"
-            ? `bin/recovery ${seen.stack} stop ${site.name} && bin/recovery ${seen.stack} start ${site.name}`
-            : "restart it when writes may pause; raise a limit at the standbys first",
+            ? command(seen, `restart ${site.name}`)
+            : `${command(seen, `restart ${site.name}`)} when writes may pause; a limit that was raised: the standbys first`,
       });
   }
   const [primary] = seen.primaries;
