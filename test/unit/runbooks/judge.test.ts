@@ -211,7 +211,7 @@ const CASES: readonly (readonly [string, Observation, Code, Level, RegExp])[] = 
     ]),
     "pending-restart",
     "notice",
-    /stop chi-02 && .*start chi-02/,
+    /bin\/recovery production restart chi-02/,
   ],
   [
     "a lost slot",
