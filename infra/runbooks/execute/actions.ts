@@ -115,7 +115,9 @@ export class Actions {
       case "clear-overrides":
         return this.#routers.clear(action.primary);
       case "await-logins":
-        return this.#poolers.awaitLogins(action.site, seconds * 1000);
+        return this.#poolers.awaitLogins(action.site, seconds * 1000, () =>
+          this.#routers.sessionsAt(action.site),
+        );
       case "pause":
         return this.#poolers.pause(action.site, seconds * 1000);
       case "resume-pooler":

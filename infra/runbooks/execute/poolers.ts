@@ -32,14 +32,21 @@ export class Poolers {
     return pair;
   }
 
-  /** Waits until nobody is in the middle of a login, as long as that may take. */
-  async awaitLogins(site: string, limitMs: number): Promise<void> {
+  /**
+   * Waits until nobody is in the middle of a login, as long as that may take: nobody in one at the pooler, and as many
+   * clients there as the routers have sent. A connection that HAProxy has just taken is not at the pooler yet.
+   * @param sent connections that the routers have to this site now
+   */
+  async awaitLogins(site: string, limitMs: number, sent: () => Promise<number>): Promise<void> {
     const [console] = await this.open(site);
     const until = performance.now() + limitMs;
-    // Once more after a moment: a connection that HAProxy has just taken is not at the pooler yet.
-    for (let quiet = 0; quiet < 2 && performance.now() < until;) {
-      const lists = await console.ask("show lists", limitMs);
-      quiet = /^login_clients\|0$/m.test(lists) ? quiet + 1 : 0;
+    while (performance.now() < until) {
+      const [lists, pools, wanted] = await Promise.all([
+        console.ask("show lists", limitMs),
+        console.ask("show pools", limitMs),
+        sent(),
+      ]);
+      if (/^login_clients\|0$/m.test(lists) && clientsIn(pools) >= wanted) return;
     }
   }
 
@@ -85,4 +92,13 @@ export class Poolers {
     for (const pair of this.#consoles.values()) for (const console of pair) console.close();
     this.#consoles.clear();
   }
+}
+
+/** Clients of the application that are logged in, from `SHOW POOLS`: database, user, active, waiting, … */
+function clientsIn(pools: string): number {
+  return pools
+    .split("\n")
+    .map((row) => row.split("|"))
+    .filter(([database = ""]) => database !== "" && !OWN.has(database))
+    .reduce((sum, [, , active = "0", waiting = "0"]) => sum + Number(active) + Number(waiting), 0);
 }

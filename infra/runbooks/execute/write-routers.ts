@@ -6,7 +6,7 @@ import type { Listener, Router } from "../../topology/model.ts";
 import type { ProxyServer } from "../../topology/proxies.ts";
 import { serversOf } from "../../topology/proxies.ts";
 import type { ListenerView } from "../observe/observation.ts";
-import { listenerViews } from "../observe/router-state.ts";
+import { listenerViews, statRows } from "../observe/router-state.ts";
 import { hostOf } from "../observe/observe.ts";
 import type { Stack } from "../observe/observe.ts";
 
@@ -64,6 +64,17 @@ export class WriteRouters {
   async hold(): Promise<void> {
     for (const guard of this.#guards.values()) guard.stdin.write("go\n");
     await this.#command(() => this.#listeners.map(({ name }) => `set maxconn frontend ${name} 0`));
+  }
+
+  /** Connections that the routers have to a site now. */
+  async sessionsAt(site: string): Promise<number> {
+    let sum = 0;
+    await this.#each(async (router, host) => {
+      const rows = statRows(await host.haproxy(router.container, "show stat", COMMAND_MS));
+      for (const { proxy, name } of this.#servers(router, site))
+        sum += Number(rows.find((row) => row["pxname"] === proxy && row["svname"] === name)?.["scur"] ?? 0);
+    });
+    return sum;
   }
 
   /** Lets connections through again, first telling HAProxy of sites that are up or down by now. */

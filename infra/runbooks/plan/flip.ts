@@ -11,7 +11,7 @@ import { objections } from "./step.ts";
 /** Seconds for which connections may wait at the routers, below what applications wait for a connection. */
 export const HOLD_SECONDS = 5;
 /** Seconds for logins that had begun before the hold. */
-const LOGIN_SECONDS = 0.5;
+const LOGIN_SECONDS = 1;
 /** Seconds for running transactions to end, with transaction pooling. */
 const PAUSE_SECONDS = 2;
 /** Seconds from the order to stop to the last record; two checkpoints were made before. */
