@@ -16,6 +16,8 @@ import { confirmed, runbook, withStack } from "./verbs.ts";
 const paint = paintFor(process.stderr, process.env);
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
+/** Seconds in which sites and routers must notice that a site is gone: three failed checks, and their time-outs. */
+const NOTICE_SECONDS = 30;
 /** Milliseconds between two looks while a site must stay unseen. */
 const LOOK_MS = 1000;
 
@@ -67,8 +69,12 @@ function provenReplayed(seen: Observation, site: SiteView, to: string): boolean 
   );
 }
 
-/** Looks until every silent suspect has shown no sign of life for long enough, or shows one. Seconds by site. */
+/**
+ * Looks until every silent suspect has shown no sign of life for long enough. Sites and routers take some seconds to
+ * notice that it is gone; one that goes on to be seen is refused by the plan, which says by whom. Seconds by site.
+ */
 async function awaitUnseen(stack: Stack, to: string): Promise<ReadonlyMap<string, number>> {
+  const begun = performance.now();
   const since = new Map<string, number>();
   let told = false;
   for (;;) {
@@ -80,9 +86,9 @@ async function awaitUnseen(stack: Stack, to: string): Promise<ReadonlyMap<string
       else since.delete(name);
     }
     const seconds = new Map(gone.map((name) => [name, (now - (since.get(name) ?? now)) / 1000] as const));
-    // One that is seen is refused by the plan, which says by whom.
-    const waits = gone.filter((name) => since.has(name) && (seconds.get(name) ?? 0) < UNSEEN_SECONDS);
-    if (waits.length === 0 || gone.some((name) => !since.has(name))) return seconds;
+    const waits = gone.filter((name) => (seconds.get(name) ?? 0) < UNSEEN_SECONDS);
+    const stillSeen = gone.some((name) => !since.has(name));
+    if (waits.length === 0 || (stillSeen && now - begun > NOTICE_SECONDS * 1000)) return seconds;
     if (!told)
       say(
         `${waits.join(", ")} ${waits.length === 1 ? "does" : "do"} not answer: it must stay unseen by every site and router for ${UNSEEN_SECONDS} s ...`,
