@@ -55,6 +55,7 @@ const LONG = [
   "images",
   "interchange",
   "limits",
+  "maintenance",
   "operator",
   "recovery",
   "secrets",

@@ -1,7 +1,9 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
+import type { Status } from "../../maintenance/status.ts";
 import { RunbookError } from "../../runbooks/runbook-error.ts";
 import { paintFor } from "../engine/paint.ts";
+import { whoami } from "../recovery/context.ts";
 import { exitCodes } from "../recovery/exit-codes.ts";
 import type { YesOption } from "./program.ts";
 import { endLines } from "./text.ts";
@@ -15,25 +17,42 @@ export async function aroundVerb(
   command: readonly string[],
   options: YesOption,
 ): Promise<number> {
-  const before = await stateOf(name);
-  if (before.state !== "off")
-    throw new RunbookError(
-      "refused",
-      `a maintenance of ${name} is in force already (${before.who ?? "?"}, since ${before.since ?? "?"}), and it is not this command's to end`,
-      `type the command by itself, or first: bin/maintenance down ${name}`,
-    );
-  const up = await windowRun(name, "up", options.yes === true);
-  endLines(up, paint).forEach(say);
-  if (up.maintenance.state !== "on") {
+  // Between up, command and down as well: a signal must not leave the window open. Each of them has its own answer to it.
+  const ignore = (): void => undefined;
+  process.on("SIGINT", ignore).on("SIGHUP", ignore).on("SIGTERM", ignore);
+  try {
+    const before = await stateOf(name);
+    if (before.state !== "off") throw notOurs(name, before);
+    const up = await windowRun(name, "up", options.yes === true);
+    endLines(up, paint).forEach(say);
+    // Somebody was quicker.
+    const { who } = up.maintenance;
+    if (who !== null && who !== whoami()) throw notOurs(name, up.maintenance);
+    return await within(name, command, up.maintenance.state === "on");
+  } finally {
+    process.off("SIGINT", ignore).off("SIGHUP", ignore).off("SIGTERM", ignore);
+  }
+}
+
+async function within(name: string, command: readonly string[], down: boolean): Promise<number> {
+  if (!down) {
     say(`${paint.red("error:")} not all of it is down, so ${command.join(" ")} is not run`);
     return (await end(name)) ? exitCodes.aborted : exitCodes.attention;
   }
   say(`$ ${command.join(" ")}`);
   say(paint.dim(`  (killed from here on, the window stays open: bin/maintenance down ${name} ends it)`));
   const code = await commandEnd(command);
-  say(code === 0 ? paint.dim("  (exit 0)") : `${paint.yellow("!")} the command exited with ${code}`);
+  if (code !== 0) say(`${paint.yellow("!")} the command exited with ${code}`);
   const restored = await end(name);
   return code === 0 && !restored ? exitCodes.attention : code;
+}
+
+function notOurs(name: string, { who, since }: Pick<Status, "who" | "since">): RunbookError {
+  return new RunbookError(
+    "refused",
+    `a maintenance of ${name} is in force already (${who ?? "?"}, since ${since ?? "?"}), and it is not this command's to end`,
+    `type the command by itself, or first: bin/maintenance down ${name}`,
+  );
 }
 
 /** True when all is as it was before the window. */
