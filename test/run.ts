@@ -59,6 +59,7 @@ const LONG = [
   "images",
   "interchange",
   "limits",
+  "maintenance",
   "operator",
   "recovery",
   "secrets",

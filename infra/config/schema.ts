@@ -1,5 +1,6 @@
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
+import { Maintenance } from "./maintenance.ts";
 import { HaProxy, PgBouncer, Postgres } from "./services.ts";
 import {
   DockerName,
@@ -256,6 +257,9 @@ export function stackSchema(options: { readonly rehearsal: boolean }) {
     postgres: Postgres.prefault({}).describe("PostgreSQL."),
     pgbouncer: PgBouncer.prefault({}).describe("PgBouncer."),
     haproxy: HaProxy.prefault({}).describe("HAProxy."),
+    maintenance: Maintenance.optional().describe(
+      "What `bin/maintenance` stops and starts again (docs/maintenance.md). It declares nothing that `up` makes: changing it changes no preview.",
+    ),
     secrets: Secrets.describe(
       "Secrets, each one set with `pulumi config set --secret --path heatwave:secrets.<key>`.",
     ),

@@ -16,6 +16,8 @@
 #   guard CONTAINER SECONDS                     undo at a router what its runbook did there: SECONDS after the word `go`,
 #                                               or when the runbook is gone; a line of HAProxy commands on stdin first
 #   pooler-console CONTAINER                    PgBouncer's console, lines in and answers out, until stdin ends
+#   maintenance [note TOKEN | forget TOKEN]     what a maintenance window stopped here (one line of JSON); noted (stdin) and
+#                                               forgotten by the runbook that holds the lock
 #   operations [LINES]                          the lock, whether its runbook lives, and the ledger's last lines
 #
 # Every verb looks first and may run again. Texts come from stdin: arguments are seen by `ps`.
@@ -52,7 +54,7 @@ verb=${1:-}
 [ $# -gt 0 ] && shift
 case $verb in
   settings | space | folder | file | secret | hold) apply "$verb" "$@" ;;
-  lock | unlock | ledger | operations | guard) "$verb" "$@" ;;
+  lock | unlock | ledger | operations | maintenance | guard) "$verb" "$@" ;;
   pooler-console) pooler_console "$@" ;;
-  *) fail "host-tool: unknown verb '$verb'; allowed: settings, space, folder, file, secret, hold, lock, unlock, ledger, guard, pooler-console, operations" ;;
+  *) fail "host-tool: unknown verb '$verb'; allowed: settings, space, folder, file, secret, hold, lock, unlock, ledger, guard, pooler-console, maintenance, operations" ;;
 esac

@@ -3,6 +3,7 @@
 operations=$root/operations
 lock_file=$operations/lock.json
 ledger_file=$operations/ledger.jsonl
+maintenance_file=$operations/maintenance.json
 
 # A text of the lock, which is one line of JSON without blanks.
 lock_field() { sed -n 's/.*"'"$1"'":"\([^"]*\)".*/\1/p' "$lock_file" 2>/dev/null; }
@@ -96,4 +97,25 @@ operations() {
     echo free
   fi
   if [ -e "$ledger_file" ]; then tail -n "${1:-50}" "$ledger_file"; fi
+}
+
+# What a maintenance window stopped on this host: noted before anything is stopped, forgotten when all of it runs again.
+maintenance() {
+  case ${1:-show} in
+    show) [ ! -e "$maintenance_file" ] || cat "$maintenance_file" ;;
+    note | forget)
+      [ -e "$lock_file" ] && [ "$(lock_field token)" = "${2:-}" ] ||
+        fail "maintenance $1: the host's lock is not held with this token; take it first"
+      if [ "$1" = note ]; then
+        IFS= read -r text || fail "maintenance note: one line of JSON is expected on stdin"
+        printf '%s\n' "$text" >"$maintenance_file.new"
+        sync "$maintenance_file.new"
+        mv "$maintenance_file.new" "$maintenance_file"
+      else
+        rm -f "$maintenance_file"
+      fi
+      sync "$operations"
+      ;;
+    *) fail "maintenance: unknown word '$1'; allowed: note, forget, or nothing to read it" ;;
+  esac
 }

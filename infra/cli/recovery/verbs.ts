@@ -95,14 +95,14 @@ export async function runbook(
   }
 }
 
-/** Yes by option, by environment, or at the terminal. @throws {RunbookError} refused */
-export async function confirmed(question: string, yes: boolean): Promise<void> {
-  if (yes || process.env["RECOVERY_YES"] === "1") return;
+/** Yes by option, by environment (`variable`), or at the terminal. @throws {RunbookError} refused */
+export async function confirmed(question: string, yes: boolean, variable = "RECOVERY_YES"): Promise<void> {
+  if (yes || process.env[variable] === "1") return;
   if (!process.stdin.isTTY || !process.stderr.isTTY)
     throw new RunbookError(
       "refused",
       "there is no terminal to ask at",
-      "answer beforehand: -y or RECOVERY_YES=1",
+      `answer beforehand: -y or ${variable}=1`,
     );
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {

@@ -18,7 +18,7 @@ const LEDGER_LINES = 200;
 export interface Stack {
   readonly name: string;
   readonly topology: Topology;
-  readonly config: Pick<StackConfig, "haproxy" | "pgbouncer">;
+  readonly config: Pick<StackConfig, "haproxy" | "hosts" | "maintenance" | "pgbouncer" | "routers">;
   /** By the host's name. */
   readonly hosts: ReadonlyMap<string, StackHost>;
 }

@@ -15,6 +15,13 @@ export function planResume(seen: Observation, entry: LedgerEntry): Resumption {
   if (entry.verb === "flip-db") return withRouters(resumePromote(seen, entry), entry);
   if (entry.verb === "failover") return resumeFailover(seen, entry);
   if (entry.verb === "start") return resumeStart(seen, entry);
+  // Its lock may go: what it stopped is noted on the hosts, and whoever types it again goes on from there.
+  if (entry.verb.startsWith("maintenance-"))
+    return {
+      kind: "finish",
+      why: `${entry.verb} is noted on the hosts, and bin/maintenance status ${seen.stack} says what is left of it`,
+      steps: [],
+    };
   return { kind: "finish", why: `${entry.verb} leaves nothing behind`, steps: [] };
 }
 

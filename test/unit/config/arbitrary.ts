@@ -151,6 +151,7 @@ export const validStack: fc.Arbitrary<Raw> = frame.chain(({ sites, routers }) =>
           timeouts: some(fc.record({ client: some(duration), check: some(duration) })),
         }),
       ),
+      maintenance: some(maintenance),
       secrets: fc.array(secret, { minLength: 8, maxLength: 8 }),
     })
     .map((parts) => {
@@ -196,6 +197,18 @@ export const validStack: fc.Arbitrary<Raw> = frame.chain(({ sites, routers }) =>
         images: parts.images,
         postgres: parts.postgres,
         pgbouncer: parts.pgbouncer,
+        maintenance: parts.maintenance && {
+          ...parts.maintenance.keys,
+          // Without routers there are no hosts to take.
+          hosts:
+            routers.length === 0 || parts.maintenance.host % 2 === 0
+              ? [parts.hostNames[parts.maintenance.host % hosts]]
+              : undefined,
+          containers: parts.maintenance.names?.map((name, i) => ({
+            name,
+            host: parts.hostNames[i % hosts],
+          })),
+        },
         haproxy: parts.haproxy && { ...parts.haproxy, statsPort: maybe(ports.at(-5)) },
         secrets: {
           superuserPassword: parts.secrets[0],
@@ -210,6 +223,26 @@ export const validStack: fc.Arbitrary<Raw> = frame.chain(({ sites, routers }) =>
       };
       return clean(stack) as Raw;
     });
+});
+
+const maintenance = fc.record({
+  keys: fc.record({
+    app: fc.constantFrom("shop", "true", "constructor"),
+    destination: some(fc.constantFrom("staging", "on")),
+    roles: some(fc.uniqueArray(fc.constantFrom("web", "sidekiq", "null"), { minLength: 1 })),
+    proxy: some(
+      fc.record({
+        container: some(fc.constantFrom("their-proxy", "true")),
+        roles: some(fc.subarray(["web", "api"])),
+        message: some(fc.constantFrom("Back soon.", "yes: soon")),
+        drain: some(duration),
+      }),
+    ),
+    stopTimeout: some(duration),
+    startTimeout: some(duration),
+  }),
+  host: fc.nat({ max: 20 }),
+  names: some(fc.uniqueArray(fc.constantFrom("databasus", "null", "a.cron"), { maxLength: 3 })),
 });
 
 type HbaRule = NonNullable<NonNullable<Raw["postgres"]>["hba"]>[number];

@@ -116,4 +116,21 @@ describe("host-tool's lock and ledger", () => {
     );
     expect(tool(["operations", "1"]).out).toBe('free\n{"id":"c"}\n');
   });
+
+  it("keeps a window's note for whoever holds the lock, and shows it to everybody", async () => {
+    expect(tool(["maintenance"])).toEqual({ code: 0, out: "", err: "" });
+    expect(tool(["maintenance", "note", "one"], '{"version":1}\n')).toMatchObject({
+      code: 1,
+      err: "error: maintenance note: the host's lock is not held with this token; take it first\n",
+    });
+    await hold("one");
+    expect(tool(["maintenance", "note", "two"], '{"version":1}\n').code).toBe(1);
+    expect(tool(["maintenance", "note", "one"], '{"version":1}\n').code).toBe(0);
+    expect(tool(["maintenance"]).out).toBe('{"version":1}\n');
+    expect(tool(["maintenance", "forget", "two"]).code).toBe(1);
+    expect(tool(["maintenance", "forget", "one"]).code).toBe(0);
+    expect(tool(["maintenance", "forget", "one"]).code).toBe(0);
+    expect(tool(["maintenance"]).out).toBe("");
+    expect(tool(["maintenance", "end"]).err).toContain("allowed: note, forget");
+  });
 });

@@ -344,4 +344,13 @@ describe("resume", () => {
       steps: [{ id: "exclude-fra-01", action: { grant: { excluded: [] } } }],
     });
   });
+
+  it("of a dead maintenance only the lock has to go: the hosts' notes say what is left", () => {
+    const resumption = planResume(
+      observation([gone("dal-01")]),
+      entry("maintenance-up", { from: null, to: null }),
+    );
+    expect(resumption).toMatchObject({ kind: "finish", steps: [] });
+    expect(resumption.why).toContain("bin/maintenance status production");
+  });
 });
