@@ -36,7 +36,8 @@ export class HaPostgres extends pulumi.ComponentResource {
   readonly systemIdentifier: pulumi.Output<string>;
 
   constructor(name: string, args: HaPostgresArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("heatwave:ha-postgres:HaPostgres", name, { primary: args.topology.primary }, opts);
+    // Nothing that a switchover changes: the primary is an input of the program's switchover command alone.
+    super("heatwave:ha-postgres:HaPostgres", name, {}, opts);
     const { topology } = args;
     const hosts = new Map(topology.hosts.map((host) => [host.name, this.createHost(host, topology)]));
     const guard = new ReplacementGuard(name, topology);
