@@ -1,3 +1,4 @@
+import type { RunbookEnd, RunbookIo } from "../../runbooks/execute/runbook.ts";
 import { runRunbook } from "../../runbooks/execute/runbook.ts";
 import type { LedgerEntry, Observation } from "../../runbooks/observe/observation.ts";
 import { observe } from "../../runbooks/observe/observe.ts";
@@ -27,7 +28,7 @@ export function flipVerb(name: string, options: FlipOptions): Promise<number> {
     const plan = (seen: Observation): Planned =>
       planFlip(seen, { to: targetOf(seen, options.to), poolMode: stack.config.pgbouncer.poolMode });
     if (options.dryRun === true) return dryRun(stack, plan);
-    return runbook(stack, async (io) => {
+    const flip = async (io: Omit<RunbookIo, "confirm">): Promise<RunbookEnd> => {
       const end = await runRunbook(
         {
           ...io,
@@ -41,7 +42,8 @@ export function flipVerb(name: string, options: FlipOptions): Promise<number> {
       );
       if (end.outcome.result === "done" && options.keepDeclared !== true) declare(name, end.entry.to);
       return end;
-    });
+    };
+    return runbook(stack, flip, exitCodes, options.json === true);
   });
 }
 

@@ -23,6 +23,7 @@ export interface YesOption {
 export interface FlipOptions extends YesOption {
   readonly to?: string | undefined;
   readonly dryRun?: true | undefined;
+  readonly json?: true | undefined;
   /** The stack file says it already. */
   readonly keepDeclared?: true | undefined;
 }
@@ -77,6 +78,7 @@ export function recoveryProgram(stack: string, verbs: Verbs): Command {
     )
     .option("--to <site>", "the standby (default: the only one)")
     .option("--dry-run", "plan, checks and expected gap; changes nothing")
+    .option("--json", "the run's entry in the ledger on standard output, with proof and times")
     .option("--keep-declared", "leave heatwave:primary in the stack file as it is")
     .option(...YES)
     .action((options) => verbs.flip(stack, options));

@@ -66,6 +66,7 @@ export async function runbook(
   stack: Stack,
   run: (io: Omit<RunbookIo, "confirm">) => Promise<RunbookEnd | undefined>,
   codes: Readonly<Record<"aborted" | "attention", number>> = exitCodes,
+  json = false,
 ): Promise<number> {
   const signals = operatorSignals();
   try {
@@ -87,6 +88,7 @@ export async function runbook(
     }
     // Looked at once more, now that the locks are given back.
     endLines(end, judge(await observe(stack)), paint).forEach(say);
+    if (json) process.stdout.write(`${JSON.stringify(end.entry)}\n`);
     if (end.outcome.result === "done")
       return end.outcome.warnings.length > 0 ? exitCodes.attention : exitCodes.done;
     return codes[end.outcome.result];
