@@ -99,7 +99,7 @@ export class Actions {
       case "hold":
         return this.#routers.hold();
       case "release":
-        return this.#routers.release(action.up, action.down ?? []);
+        return this.#routers.release(action);
       case "cut":
         return this.#routers.cut(action.site);
       case "uncut":

@@ -77,15 +77,26 @@ export class WriteRouters {
     return sum;
   }
 
-  /** Lets connections through again, first telling HAProxy of sites that are up or down by now. */
-  async release(up: string | undefined, down: readonly string[]): Promise<void> {
+  /**
+   * Lets connections through again, first telling HAProxy of sites that are up or down by now.
+   * @param only names of the routers to tell; all by default
+   */
+  async release({
+    up = "",
+    down = [],
+    routers: only,
+  }: {
+    readonly up?: string;
+    readonly down?: readonly string[];
+    readonly routers?: readonly string[];
+  }): Promise<void> {
     const health = (router: Router, site: string, word: "up" | "down"): string[] =>
       this.#servers(router, site).map(({ checkOwner }) => `set server ${checkOwner} health ${word}`);
-    await this.#command((router) => [
-      ...down.flatMap((site) => health(router, site, "down")),
-      ...health(router, up ?? "", "up"),
-      ...this.#letThrough(),
-    ]);
+    await this.#each(async (router, host) => {
+      if (only?.includes(router.name) === false) return;
+      const commands = [...down.flatMap((site) => health(router, site, "down")), ...health(router, up, "up")];
+      await ask(router, host, [...commands, ...this.#letThrough()]);
+    });
   }
 
   /** Its sessions end at once: HAProxy shuts those of a server in maint. */

@@ -98,6 +98,7 @@ export function planFailover(seen: Observation, { to, unseen }: FailoverOptions)
         epoch: before + 1,
         timeline,
         excluded: [...new Set([...excludedSites(seen), ...gone.map(({ name }) => name)])].toSorted(),
+        routers: seen.routers.filter(({ silent }) => silent === null).map(({ name }) => name),
       }),
     },
   };
@@ -148,6 +149,8 @@ interface Settings {
   readonly epoch: number;
   readonly timeline: number;
   readonly excluded: readonly string[];
+  /** Those that answer. */
+  readonly routers: readonly string[];
 }
 
 function steps(
@@ -155,7 +158,7 @@ function steps(
   fenced: readonly Granted[],
   gone: readonly SiteView[],
   from: readonly string[],
-  { epoch, timeline, excluded }: Settings,
+  { epoch, timeline, excluded, routers }: Settings,
 ): Step[] {
   const given: GrantView = { ...to.grant, epoch, timeline, state: "held", excluded };
   const except = gone.length === 0 ? "" : `, which excludes ${gone.map(({ name }) => name).join(", ")}`;
@@ -167,7 +170,7 @@ function steps(
     {
       id: "release",
       title: `Tell the routers of ${to.name}`,
-      action: { do: "release", up: to.name, down: from },
+      action: { do: "release", up: to.name, down: from, routers },
       seconds: 5,
       mayFail: true,
     },

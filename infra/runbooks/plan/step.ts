@@ -45,7 +45,13 @@ export type Action =
   /** Whoever is logging in at the site's pooler is through; who takes too long is not waited for. */
   | { readonly do: "await-logins"; readonly site: string }
   /** They are let through again; `up` and `down` are known before HAProxy's next checks. */
-  | { readonly do: "release"; readonly up?: string; readonly down?: readonly string[] }
+  | {
+      readonly do: "release";
+      readonly up?: string;
+      readonly down?: readonly string[];
+      /** Routers that can be told; the others hold nobody up. @default all */
+      readonly routers?: readonly string[];
+    }
   /** No router sends writes to the site, and what was connected to it through them is ended. */
   | { readonly do: "cut"; readonly site: string }
   /** The routers take the site's own word again; `healthy`: which one that is until they have asked. */
