@@ -40,24 +40,26 @@ export function flipVerb(name: string, options: FlipOptions): Promise<number> {
         },
         plan,
       );
-      if (end.outcome.result === "done" && options.keepDeclared !== true) declare(name, end.entry.to);
-      return end;
+      const { to } = end.entry;
+      if (end.outcome.result !== "done" || to === null) return end;
+      return options.keepDeclared === true || declare(name, to) ? { ...end, declared: to } : end;
     };
     return runbook(stack, flip, exitCodes, options.json === true);
   });
 }
 
-/** The next preview would else want the writes back. */
-function declare(name: string, site: string | null): void {
-  if (site === null) return;
+/** The next preview would else want the writes back. Returns whether the stack file says so. */
+function declare(name: string, site: string): boolean {
   try {
     const file = declarePrimary(PROJECT, name, site);
     if (file !== undefined)
       say(
         `${paint.green("✓")} ${file} declares ${site} now: commit it; the next \`pulumi up\` notes it and moves nothing`,
       );
+    return true;
   } catch (error) {
     say(`${paint.yellow("!")} the stack file still declares another site: ${(error as Error).message}`);
+    return false;
   }
 }
 

@@ -87,7 +87,8 @@ export async function runbook(
       return exitCodes.done;
     }
     // Looked at once more, now that the locks are given back.
-    endLines(end, judge(await observe(stack)), paint).forEach(say);
+    const seen = await observe(stack);
+    endLines(end, judge({ ...seen, declared: end.declared ?? seen.declared }), paint).forEach(say);
     if (json) process.stdout.write(`${JSON.stringify(end.entry)}\n`);
     if (end.outcome.result === "done")
       return end.outcome.warnings.length > 0 ? exitCodes.attention : exitCodes.done;

@@ -37,6 +37,8 @@ export interface RunbookEnd {
   readonly outcome: Outcome;
   /** What could not be written or given back, in words. */
   readonly loose: readonly string[];
+  /** Site that the stack file declares by now, where that changed. */
+  readonly declared?: string;
 }
 
 /**
