@@ -16,6 +16,8 @@
 #   guard CONTAINER SECONDS                     undo at a router what its runbook did there: SECONDS after the word `go`,
 #                                               or when the runbook is gone; a line of HAProxy commands on stdin first
 #   pooler-console CONTAINER                    PgBouncer's console, lines in and answers out, until stdin ends
+#   volume VOLUME                               free bytes and ZFS dataset of a data volume, as JSON
+#   snapshot VOLUME NAME, unsnapshot VOLUME NAME     of that dataset
 #   operations [LINES]                          the lock, whether its runbook lives, and the ledger's last lines
 #
 # Every verb looks first and may run again. Texts come from stdin: arguments are seen by `ps`.
@@ -47,12 +49,13 @@ await() {
 #include postgres.sh
 #include pgbouncer.sh
 #include operations.sh
+#include volume.sh
 
 verb=${1:-}
 [ $# -gt 0 ] && shift
 case $verb in
   settings | space | folder | file | secret | hold) apply "$verb" "$@" ;;
-  lock | unlock | ledger | operations | guard) "$verb" "$@" ;;
+  lock | unlock | ledger | operations | guard | volume | snapshot | unsnapshot) "$verb" "$@" ;;
   pooler-console) pooler_console "$@" ;;
-  *) fail "host-tool: unknown verb '$verb'; allowed: settings, space, folder, file, secret, hold, lock, unlock, ledger, guard, pooler-console, operations" ;;
+  *) fail "host-tool: unknown verb '$verb'; allowed: settings, space, folder, file, secret, hold, lock, unlock, ledger, guard, pooler-console, operations, volume, snapshot, unsnapshot" ;;
 esac
