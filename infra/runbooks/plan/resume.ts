@@ -1,19 +1,17 @@
 import type { GrantView, LedgerEntry, Observation, SiteView } from "../observe/observation.ts";
 import { expectation, siteOf } from "./grants.ts";
 import { afterPromotion } from "./promote.ts";
+import { resumeRenew } from "./resume-renew.ts";
+import type { Resumption } from "./resumption.ts";
 import type { Step } from "./step.ts";
 
-/** How an interrupted run ends, from what is there now: grants, control files, and the run's entry in the ledger. */
-export type Resumption =
-  /** What is left is done, or undone. */
-  | { readonly kind: "finish" | "undo"; readonly why: string; readonly steps: readonly Step[] }
-  /** It cannot be decided from here. */
-  | { readonly kind: "stuck"; readonly why: string; readonly next: string };
+export type { Resumption } from "./resumption.ts";
 
 export function planResume(seen: Observation, entry: LedgerEntry): Resumption {
   if (entry.verb === "promote") return resumePromote(seen, entry);
   if (entry.verb === "flip-db") return withRouters(resumePromote(seen, entry), entry);
   if (entry.verb === "start") return resumeStart(seen, entry);
+  if (entry.verb === "rejoin" || entry.verb === "rebuild-standby") return resumeRenew(seen, entry);
   return { kind: "finish", why: `${entry.verb} leaves nothing behind`, steps: [] };
 }
 
