@@ -11,19 +11,11 @@ import type { Action } from "../plan/step.ts";
 import { ActionRefused } from "./action-refused.ts";
 import { Renewals } from "./renewals.ts";
 import { FREE_SLOTS, reserveSlot } from "./slots.ts";
+import type { Learned } from "./learned.ts";
 import { Poolers } from "./poolers.ts";
 import { WriteRouters } from "./write-routers.ts";
 
 export { ActionRefused } from "./action-refused.ts";
-
-/** What a run learns on its way, for the ledger. */
-export interface Learned {
-  shutdown: string | null;
-  replayed: string | null;
-  timeline: number | null;
-  /** What an operator will ask for later, in words. */
-  readonly notes: string[];
-}
 
 /** Milliseconds between two looks at something on another machine that tells nobody when it changes. */
 const LOOK_MS = 100;
@@ -53,16 +45,7 @@ export class Actions {
     this.#stack = stack;
     this.#routers = new WriteRouters(stack);
     this.#poolers = new Poolers(stack);
-    const note = (line: string): void => {
-      this.learned.notes.push(line);
-      say(line);
-    };
-    this.#renewals = new Renewals(stack, {
-      view: (site) => this.view(site),
-      poolers: this.#poolers,
-      say,
-      note,
-    });
+    this.#renewals = new Renewals(stack, this, this.#poolers, say);
   }
 
   /** Ends what was kept open. Guards that have not been told otherwise undo what they guard. */

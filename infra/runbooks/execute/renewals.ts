@@ -8,6 +8,7 @@ import { expectation } from "../plan/grants.ts";
 import { roomObjection } from "../plan/rebuild.ts";
 import type { RenewAction } from "../plan/renew-actions.ts";
 import { ActionRefused } from "./action-refused.ts";
+import type { Learned } from "./learned.ts";
 import type { Poolers } from "./poolers.ts";
 import { dropSlot, makeSlot, standbySlots } from "./slots.ts";
 
@@ -18,23 +19,31 @@ const STALL_MS = 60_000;
 /** Words of a standby that will not come up by itself. */
 const LOST = new Set(["diverged", "held", "conflict"]);
 
-export interface RenewalTools {
-  readonly view: (site: string) => Promise<SiteView>;
-  readonly poolers: Poolers;
-  /** A line for the operator while a step runs. */
-  readonly say: (line: string) => void;
-  /** The same, and it goes into the ledger. */
-  readonly note: (line: string) => void;
+/** Who looks at sites, and keeps what is learned. */
+export interface Looks {
+  view(site: string): Promise<SiteView>;
+  readonly learned: Learned;
 }
 
 /** Carries out what gives a site's data a new beginning. */
 export class Renewals {
   readonly #stack: Stack;
-  readonly #tools: RenewalTools;
+  readonly #looks: Looks;
+  readonly #poolers: Poolers;
+  readonly #say: (line: string) => void;
 
-  constructor(stack: Stack, tools: RenewalTools) {
+  /** @param say a line for the operator while a step runs */
+  constructor(stack: Stack, looks: Looks, poolers: Poolers, say: (line: string) => void) {
     this.#stack = stack;
-    this.#tools = tools;
+    this.#looks = looks;
+    this.#poolers = poolers;
+    this.#say = say;
+  }
+
+  /** A line that goes into the ledger too. */
+  #note(line: string): void {
+    this.#looks.learned.notes.push(line);
+    this.#say(line);
   }
 
   /** @throws {ActionRefused} when nothing of it happened; any other error leaves that open */
@@ -63,7 +72,7 @@ export class Renewals {
       case "standby-slots":
         return this.#sql(action.site, standbySlots(action.slots), seconds);
       case "reconnect":
-        return this.#tools.poolers.reconnect(action.site);
+        return this.#poolers.reconnect(action.site);
       case "snapshot":
       case "drop-snapshot":
         return this.#snapshot(action, seconds);
@@ -94,8 +103,8 @@ export class Renewals {
       limitMs,
       onLine: (line) => {
         const [, found] = /^found: (.*)$/.exec(line) ?? [];
-        if (found === undefined) this.#tools.say(`${name}: ${line}`);
-        else this.#tools.note(`${name}: ${found}`);
+        if (found === undefined) this.#say(`${name}: ${line}`);
+        else this.#note(`${name}: ${found}`);
       },
     });
   }
@@ -118,9 +127,7 @@ export class Renewals {
     }: Pick<Extract<RenewAction, { do: "base-backup" }>, "site" | "from" | "slot" | "systemId">,
     seconds: number,
   ): Promise<void> {
-    this.#tools.note(
-      `${site}: ${await this.#data(site, { verb: "basebackup", from, slot, systemId }, seconds)}`,
-    );
+    this.#note(`${site}: ${await this.#data(site, { verb: "basebackup", from, slot, systemId }, seconds)}`);
   }
 
   /** Refused as long as what was put aside is whole: then it can be put back. */
@@ -133,18 +140,18 @@ export class Renewals {
         { verb: "rewind", id, from, slot, systemId, bytes: backupBytes },
         seconds,
       );
-      this.#tools.note(`${site}: ${done}`);
+      this.#note(`${site}: ${done}`);
       return;
     } catch (error) {
       if (error instanceof ActionRefused && !(error instanceof Unfit)) throw error;
       why = (error as Error).message;
     }
-    this.#tools.note(`${site}: a base backup is taken, since it cannot be rewound: ${why}`);
+    this.#note(`${site}: a base backup is taken, since it cannot be rewound: ${why}`);
     try {
       await this.#demandRoom(site);
       await this.#baseBackup(action, seconds);
     } catch (error) {
-      const { leftovers } = await this.#tools.view(site);
+      const { leftovers } = await this.#looks.view(site);
       if (leftovers?.includes(`kept-${id}`) !== true) throw error;
       for (const undo of [{ verb: "cancel" }, { verb: "discard" }]) await this.#data(site, undo, 600);
       await this.#sql(from, dropSlot(slot), 15);
@@ -159,7 +166,7 @@ export class Renewals {
   }
 
   async #joinGrant(name: string, primary: string): Promise<void> {
-    const [site, followed] = await Promise.all([this.#tools.view(name), this.#tools.view(primary)]);
+    const [site, followed] = await Promise.all([this.#looks.view(name), this.#looks.view(primary)]);
     const { grant } = followed;
     if (grant === null || followed.role !== "primary")
       throw new ActionRefused(`${primary} is the primary no longer`);
@@ -175,7 +182,7 @@ export class Renewals {
   }
 
   async #unexclude(at: string, name: string): Promise<void> {
-    const { grant } = await this.#tools.view(at);
+    const { grant } = await this.#looks.view(at);
     if (grant?.excluded.includes(name) !== true) return;
     await this.#grant(at, grant, { ...grant, excluded: grant.excluded.filter((one) => one !== name) });
   }
@@ -191,7 +198,7 @@ export class Renewals {
     let [moved, seen, why] = [performance.now(), "", ""];
     for (;;) {
       try {
-        const [site, followed] = await Promise.all([this.#tools.view(standby), this.#tools.view(primary)]);
+        const [site, followed] = await Promise.all([this.#looks.view(standby), this.#looks.view(primary)]);
         if (followed.streamingTo.includes(standby)) return;
         const { replayed, received } = site.lsn;
         why =
@@ -227,7 +234,7 @@ export class Renewals {
     if (done.exitCode !== 0) throw new Error(done.stderr.trim().replace(/^error: /, ""));
     if (what === "drop-snapshot") return;
     const snapshot = done.stdout.trim();
-    this.#tools.note(
+    this.#note(
       `${name}: ${snapshot} is kept if this fails; back to it, with all that lies on that dataset, on ${site.host.name}: ` +
         `docker stop ${site.postgres.container} && zfs rollback -r ${snapshot} && docker start ${site.postgres.container}`,
     );

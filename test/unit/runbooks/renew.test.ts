@@ -248,7 +248,7 @@ describe("resume of a renewal", () => {
   ] as const)("that died %s", (_, verb, site, streams, kind, steps) => {
     const seen = observation([
       primary("dal-01", { streamingTo: streams ? ["chi-02"] : [] }),
-      standby("chi-02", site as Partial<SiteView>),
+      standby("chi-02", site),
     ]);
     const resumption = planResume(seen, entry(verb));
     if (resumption.kind === "stuck") throw new Error(resumption.why);

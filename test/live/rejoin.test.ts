@@ -1,0 +1,274 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { cut, healLinks } from "../../infra/rehearsal/faults/network.ts";
+import { powerOff, powerOn } from "../../infra/rehearsal/faults/power.ts";
+import type { Finding } from "../../infra/runbooks/judge.ts";
+import type { LedgerEntry, Observation, SiteView } from "../../infra/runbooks/observe/observation.ts";
+import { liveWorld } from "../support/live-world.ts";
+import type { Ran } from "../support/rehearsal.ts";
+import { Rehearsal } from "../support/rehearsal.ts";
+import { RestartTable } from "../support/restart-table.ts";
+import { SiteControl } from "../support/site-control.ts";
+import { inWorld } from "../support/world-suite.ts";
+
+const root = join(import.meta.dirname, "../..");
+const world = new Rehearsal("production");
+
+type Topology = Observation & { readonly verdict: Finding; readonly findings: readonly Finding[] };
+
+const recovery = (...args: readonly string[]): Promise<Ran> =>
+  world.attempt("exec", "--", "env", "RECOVERY_YES=1", "bin/recovery", "production", ...args);
+const topology = async (): Promise<Topology> =>
+  JSON.parse((await recovery("topology", "--json")).stdout) as Topology;
+const siteOf = (seen: Topology, name: string): SiteView => {
+  const site = seen.sites.find((one) => one.name === name);
+  if (site === undefined) throw new Error(`no site ${name}`);
+  return site;
+};
+const lastRun = async (): Promise<LedgerEntry | undefined> =>
+  (JSON.parse((await recovery("history", "--json")).stdout) as LedgerEntry[])[0];
+
+/** Waits until all is well but that another site than the declared one may be the primary. */
+const whole = (): Promise<Topology> =>
+  vi.waitFor(
+    async () => {
+      const seen = await topology();
+      expect(seen.findings.filter(({ code }) => code !== "healthy" && code !== "not-declared")).toEqual([]);
+      return seen;
+    },
+    { timeout: 120_000, interval: 1000 },
+  );
+
+/** Runs a verb in the controller, and a line of shell once it has said something. */
+const interrupted = (verb: string, pauseBefore: string, then: string): Promise<string> =>
+  world.controller(
+    [
+      "rm -f /tmp/go",
+      `RECOVERY_YES=1 RECOVERY_PAUSE_BEFORE=${pauseBefore}=/tmp/go bin/recovery production ${verb} >/tmp/said 2>&1 & pid=$!`,
+      `until grep -q 'paused before ${pauseBefore}' /tmp/said; do kill -0 $pid 2>/dev/null || break; sleep 0.05; done`,
+      then,
+      'wait $pid; echo "code $?" >>/tmp/said; cat /tmp/said',
+    ].join("\n"),
+  );
+
+describe("rejoin and rebuild-standby, in a sealed world", { timeout: 600_000 }, () => {
+  inWorld(world);
+  let table: RestartTable;
+  let control: SiteControl;
+  beforeAll(async () => {
+    const live = await liveWorld(world, root);
+    table = await RestartTable.begin(live);
+    control = new SiteControl(live);
+    await world.sql(
+      "dal-01",
+      "create table heatwave_bulk as select i, repeat(md5(i::text), 8) note from generate_series(1, 200000) i",
+    );
+    const zfs = await readFile(join(root, "test/support/stand-in-zfs.sh"), "utf8");
+    // Where Debian's package has it, and sudo looks.
+    for (const { host } of live.topology.sites)
+      await world.host(host.name, "cat >/usr/sbin/zfs && chmod 755 /usr/sbin/zfs", zfs);
+  });
+  afterAll(() => table.end());
+
+  const snapshots = (host: string): Promise<string> => table.onHost(host, "cat /var/lib/zfs-stand-in");
+  const beside = async (site: string): Promise<readonly string[]> => {
+    const { host, volume } = table.site(site);
+    const list = await table.onHost(host.name, `ls -A /var/lib/docker/volumes/${volume}/_data/18`);
+    return list.split("\n").filter(Boolean);
+  };
+  /** Every acknowledged row is there, and nobody wrote at two places. */
+  const proof = async (what: string): Promise<void> => {
+    const report = await table.writer.report();
+    console.log(
+      `${what}: ${report.acknowledged} rows acknowledged, ${report.lost} lost, longest gap ${Math.round(report.longestGap?.ms ?? 0)} ms`,
+    );
+    expect(report.lostRows).toEqual([]);
+    expect(report.writability?.overlaps).toEqual([]);
+  };
+  const told = (ran: Ran): string => ran.stderr.split("\n").slice(-30).join("\n");
+
+  it("rebuilds a healthy standby under writes: the old data goes once the new one streams", async () => {
+    const before = await whole();
+    const dry = await recovery("rebuild-standby", "--dry-run");
+    expect(dry, dry.stderr).toMatchObject({ code: 0 });
+    expect(dry.stderr).toContain("Nothing was changed.");
+    const ran = await recovery("rebuild-standby");
+    console.log(told(ran), `\n${ran.seconds.toFixed(1)} s in all`);
+    expect(ran.code, ran.stderr).toBe(0);
+    const seen = await whole();
+    expect(siteOf(seen, "chi-02").leftovers).toEqual([]);
+    expect(siteOf(seen, "chi-02").slots).toMatchObject([{ name: "heatwave_dal_01", active: false }]);
+    expect(siteOf(seen, "dal-01").slots?.map(({ name }) => name)).toEqual(["heatwave_chi_02"]);
+    expect(siteOf(seen, "chi-02").grant).toMatchObject({
+      state: "none",
+      epoch: siteOf(before, "dal-01").grant?.epoch,
+    });
+    expect(await beside("chi-02")).toEqual(["docker", "docker.lock"]);
+    expect(ran.stderr).toContain("✓ Take the ZFS snapshot rpool/docker@heatwave-");
+    expect(await snapshots("chi-02")).toBe("");
+    expect(await lastRun()).toMatchObject({ verb: "rebuild-standby", to: "chi-02", result: "done" });
+    await proof("rebuild under writes");
+  });
+
+  it("is refused for the primary, and where there is no room", async () => {
+    const primary = await recovery("rebuild-standby", "dal-01");
+    expect(primary).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining("dal-01 is the primary") as string,
+    });
+  });
+
+  it("a copy that is broken off leaves the standby as it was", async () => {
+    const breakIt = world.sql(
+      "dal-01",
+      "do $$ begin for i in 1..6000 loop if exists (select from pg_stat_progress_basebackup) then " +
+        "perform pg_sleep(0.2); perform pg_terminate_backend(pid) from pg_stat_progress_basebackup; return; end if; " +
+        "perform pg_stat_clear_snapshot(); perform pg_sleep(0.01); end loop; end $$; select 1",
+    );
+    const ran = await recovery("rebuild-standby");
+    await breakIt;
+    console.log(told(ran));
+    expect(ran.code, ran.stderr).toBe(4);
+    const seen = await whole();
+    expect(siteOf(seen, "chi-02").leftovers).toEqual([]);
+    expect(siteOf(seen, "dal-01").slots?.map(({ name }) => name)).toEqual(["heatwave_chi_02"]);
+    await proof("copy broken off");
+  });
+
+  it("new data that does not stream is taken back, and the old data follows again", async () => {
+    const refuse = world.controller(
+      "until grep -q 'paused before start' /tmp/said 2>/dev/null; do sleep 0.1; done",
+    );
+    const running = interrupted(
+      "rebuild-standby",
+      "start",
+      "until [ -e /tmp/go ]; do sleep 0.1; done; sleep 1",
+    );
+    await refuse;
+    await world.sql("dal-01", "alter role heatwave_replication nologin");
+    await world.controller("touch /tmp/go");
+    const said = await running;
+    console.log(said.split("\n").slice(-24).join("\n"));
+    expect(said).toContain("code 4");
+    await world.sql("dal-01", "alter role heatwave_replication login");
+    const seen = await whole();
+    expect(siteOf(seen, "chi-02").leftovers).toEqual([]);
+    const kept = (await snapshots("chi-02")).trim();
+    expect(kept).toMatch(/^rpool\/docker@heatwave-\S+$/);
+    expect(said.replaceAll("\n", " ")).toContain(
+      `docker stop heatwave-postgres-replica && zfs rollback -r ${kept}`,
+    );
+    await table.onHost("chi-02", `zfs destroy ${kept}`);
+    await proof("new data that did not stream");
+  });
+
+  it.each([
+    ["during the copy", "backup", /data of chi-02 was not touched/],
+    ["with the data put aside", "adopt", /old data of chi-02 is put back/],
+    ["with the new data in place", "stream", /new data of chi-02 is in place/],
+    ["when it streamed", "copy-slot", /new data of chi-02 is in place/],
+  ] as const)("a controller killed %s: resume ends it", async (_, step, why) => {
+    const during = step === "backup" ? "touch /tmp/go; sleep 0.6; " : "";
+    const said = await interrupted("rebuild-standby", step, `${during}kill -9 $pid`);
+    expect(said).toContain(`paused before ${step}`);
+    const open = await topology();
+    expect(open.verdict).toMatchObject({ code: "interrupted", next: "bin/recovery production resume" });
+    const resumed = await recovery("resume");
+    console.log(told(resumed));
+    expect(resumed.code, resumed.stderr).toBe(0);
+    expect(resumed.stderr).toMatch(why);
+    const seen = await whole();
+    expect(siteOf(seen, "chi-02").leftovers).toEqual([]);
+    expect(siteOf(seen, "dal-01").slots?.map(({ name }) => name)).toEqual(["heatwave_chi_02"]);
+    expect(seen.hosts.every(({ lock }) => lock === null)).toBe(true);
+    await proof(`killed before ${step}`);
+  });
+
+  it("a diverged old primary is rewound; what it wrote alone is kept, and its size told", async () => {
+    // Data that costs no WAL, so that a base backup is the dearer way.
+    for (let n = 1; n <= 6; n += 1)
+      await world.sql("dal-01", `create database bulk_${n} template heatwave_production strategy file_copy`);
+    const { plan } = table.live;
+    const epoch = (await control.highestEpoch(["dal-01", "chi-02"])) + 1;
+    await cut(plan, "dal-01", { other: "chi-02" });
+    await world.sql("dal-01", "create table heatwave_alone as select generate_series(1, 20000) i");
+    const rows = await world.sql("dal-01", "select count(*) from heatwave_alone");
+    await powerOff(plan, "dal-01", false);
+    await control.promote("chi-02", epoch, ["dal-01"]);
+    await healLinks(plan);
+    await powerOn(plan, "dal-01");
+    await vi.waitFor(
+      async () => {
+        const { findings } = await topology();
+        expect(findings.find(({ next }) => next.endsWith("rejoin dal-01"))?.text).toMatch(/dal-01/);
+        expect(siteOf(await topology(), "dal-01").source).toBe("control");
+      },
+      { timeout: 120_000, interval: 1000 },
+    );
+    const found = siteOf(await topology(), "dal-01");
+    console.log(`before rejoin: ${found.word ?? ""}, ${found.why ?? ""}, receiver ${found.receiver ?? ""}`);
+    const ran = await recovery("rejoin", "dal-01");
+    console.log(told(ran), `\n${ran.seconds.toFixed(1)} s in all; ${rows} rows were written alone`);
+    expect(ran.code, ran.stderr).toBe(0);
+    expect(ran.stderr).toMatch(/dal-01: rewound complete/);
+    const seen = await whole();
+    expect(seen.primaries).toEqual(["chi-02"]);
+    expect(seen.sites.every(({ grant }) => grant?.excluded.length === 0)).toBe(true);
+    expect(siteOf(seen, "dal-01").grant).toMatchObject({ state: "none", epoch });
+    expect(siteOf(seen, "chi-02").slots?.map(({ name }) => name)).toEqual(["heatwave_dal_01"]);
+    await expect(world.sql("dal-01", "select count(*) from heatwave_alone")).rejects.toThrow(
+      /does not exist/,
+    );
+    const [lost = "", ...others] = siteOf(seen, "dal-01").leftovers ?? [];
+    expect(others).toEqual([]);
+    expect(lost).toMatch(/^lost-wal-/);
+    const notes = (await lastRun())?.notes?.join("\n") ?? "";
+    expect(notes).toContain(`they are kept in /var/lib/postgresql/18/${lost}`);
+    const [, bytes = "0"] = /(\d+) bytes of WAL after the fork/.exec(notes) ?? [];
+    console.log(`lost WAL: ${bytes} bytes`);
+    expect(Number(bytes)).toBeGreaterThan(100_000);
+    // What is said can be done: the kept WAL is read where it lies, and is what was lost.
+    const { host, postgres } = table.site("dal-01");
+    const read = await table.onHost(
+      host.name,
+      `docker exec ${postgres.container} sh -c 'cd /var/lib/postgresql/18/${lost} && PATH=/usr/lib/postgresql/18/bin:$PATH && eval "$(sed -n "s/^Read it: //p" about.txt)"' | grep -c COMMIT`,
+    );
+    expect(Number(read)).toBeGreaterThan(0);
+    expect(await beside("dal-01")).toEqual(["docker", "docker.lock", lost]);
+  });
+
+  it("an excluded site that holds nothing of its own comes back as it is", async () => {
+    const { plan } = table.live;
+    await powerOff(plan, "dal-01", false);
+    const { postgres, pgHealth } = table.site("chi-02");
+    const both = `${postgres.container} ${pgHealth.container}`;
+    // Away for longer than its certainty lasts.
+    await world.host("chi-02", `docker stop -t 30 ${both} >/dev/null`);
+    await delay(16_000);
+    await world.host("chi-02", `docker start ${both} >/dev/null`);
+    await vi.waitFor(async () => expect((await topology()).verdict.code).toBe("held-back"), {
+      timeout: 60_000,
+      interval: 1000,
+    });
+    const started = await recovery("start", "chi-02", "--peer-gone");
+    expect(started.code, started.stderr).toBe(0);
+    await powerOn(plan, "dal-01");
+    await vi.waitFor(
+      async () =>
+        expect((await topology()).verdict).toMatchObject({
+          code: "excluded-returned",
+          next: "bin/recovery production rejoin dal-01",
+        }),
+      { timeout: 90_000, interval: 1000 },
+    );
+    const ran = await recovery("rejoin", "dal-01");
+    console.log(told(ran), `\n${ran.seconds.toFixed(1)} s in all`);
+    expect(ran.code, ran.stderr).toBe(0);
+    expect(ran.stderr).toContain("it can follow as it is");
+    const seen = await whole();
+    expect(seen.sites.every(({ grant }) => grant?.excluded.length === 0)).toBe(true);
+    await proof("an excluded site");
+  });
+});
