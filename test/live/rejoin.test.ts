@@ -186,27 +186,35 @@ describe("rejoin and rebuild-standby, in a sealed world", { timeout: 600_000 }, 
     await proof(`killed before ${step}`);
   });
 
+  /** The primary writes alone and loses its power; another site is promoted and told to go on without it. */
+  const diverge = async (old: string, next: string): Promise<{ epoch: number; rows: string }> => {
+    const { plan } = table.live;
+    const epoch = (await control.highestEpoch([old, next])) + 1;
+    await cut(plan, old, { other: next });
+    await world.sql(old, "create table heatwave_alone as select generate_series(1, 20000) i");
+    const rows = await world.sql(old, "select count(*) from heatwave_alone");
+    await powerOff(plan, old, false);
+    await control.promote(next, epoch, [old]);
+    await healLinks(plan);
+    await powerOn(plan, old);
+    await vi.waitFor(
+      async () => {
+        const seen = await topology();
+        expect(siteOf(seen, old).source).toBe("control");
+        expect(seen.findings.map((finding) => finding.next)).toContain(
+          `bin/recovery production rejoin ${old}`,
+        );
+      },
+      { timeout: 120_000, interval: 1000 },
+    );
+    return { epoch, rows };
+  };
+
   it("a diverged old primary is rewound; what it wrote alone is kept, and its size told", async () => {
     // Data that costs no WAL, so that a base backup is the dearer way.
     for (let n = 1; n <= 6; n += 1)
       await world.sql("dal-01", `create database bulk_${n} template heatwave_production strategy file_copy`);
-    const { plan } = table.live;
-    const epoch = (await control.highestEpoch(["dal-01", "chi-02"])) + 1;
-    await cut(plan, "dal-01", { other: "chi-02" });
-    await world.sql("dal-01", "create table heatwave_alone as select generate_series(1, 20000) i");
-    const rows = await world.sql("dal-01", "select count(*) from heatwave_alone");
-    await powerOff(plan, "dal-01", false);
-    await control.promote("chi-02", epoch, ["dal-01"]);
-    await healLinks(plan);
-    await powerOn(plan, "dal-01");
-    await vi.waitFor(
-      async () => {
-        const { findings } = await topology();
-        expect(findings.find(({ next }) => next.endsWith("rejoin dal-01"))?.text).toMatch(/dal-01/);
-        expect(siteOf(await topology(), "dal-01").source).toBe("control");
-      },
-      { timeout: 120_000, interval: 1000 },
-    );
+    const { epoch, rows } = await diverge("dal-01", "chi-02");
     const found = siteOf(await topology(), "dal-01");
     console.log(`before rejoin: ${found.word ?? ""}, ${found.why ?? ""}, receiver ${found.receiver ?? ""}`);
     const ran = await recovery("rejoin", "dal-01");
@@ -239,31 +247,56 @@ describe("rejoin and rebuild-standby, in a sealed world", { timeout: 600_000 }, 
     expect(await beside("dal-01")).toEqual(["docker", "docker.lock", lost]);
   });
 
+  it("the plug is pulled and the controller killed when it was rewound: it never writes, and resume ends it", async () => {
+    await diverge("chi-02", "dal-01");
+    const said = await interrupted("rejoin chi-02", "adopt", "kill -9 $pid");
+    console.log(said.split("\n").slice(-12).join("\n"));
+    expect(said).toContain("paused before adopt");
+    await powerOff(table.live.plan, "chi-02", false);
+    await powerOn(table.live.plan, "chi-02");
+    await table.awaitWord("chi-02", /^empty$/, 503, 120_000);
+    const resumed = await vi.waitFor(
+      async () => {
+        const ran = await recovery("resume");
+        expect(ran.code, ran.stderr).toBe(0);
+        return ran;
+      },
+      { timeout: 60_000, interval: 2000 },
+    );
+    console.log(told(resumed));
+    expect(resumed.stderr).toMatch(/the data of chi-02 is rewound|old data of chi-02 is put back/);
+    const seen = await whole();
+    expect(seen.primaries).toEqual(["dal-01"]);
+    expect(seen.sites.every(({ grant }) => grant?.excluded.length === 0)).toBe(true);
+    const report = await table.writer.report();
+    expect(report.writability?.overlaps).toEqual([]);
+  });
+
   it("an excluded site that holds nothing of its own comes back as it is", async () => {
     const { plan } = table.live;
-    await powerOff(plan, "dal-01", false);
-    const { postgres, pgHealth } = table.site("chi-02");
+    await powerOff(plan, "chi-02", false);
+    const { postgres, pgHealth } = table.site("dal-01");
     const both = `${postgres.container} ${pgHealth.container}`;
     // Away for longer than its certainty lasts.
-    await world.host("chi-02", `docker stop -t 30 ${both} >/dev/null`);
+    await world.host("dal-01", `docker stop -t 30 ${both} >/dev/null`);
     await delay(16_000);
-    await world.host("chi-02", `docker start ${both} >/dev/null`);
+    await world.host("dal-01", `docker start ${both} >/dev/null`);
     await vi.waitFor(async () => expect((await topology()).verdict.code).toBe("held-back"), {
       timeout: 60_000,
       interval: 1000,
     });
-    const started = await recovery("start", "chi-02", "--peer-gone");
+    const started = await recovery("start", "dal-01", "--peer-gone");
     expect(started.code, started.stderr).toBe(0);
-    await powerOn(plan, "dal-01");
+    await powerOn(plan, "chi-02");
     await vi.waitFor(
       async () =>
         expect((await topology()).verdict).toMatchObject({
           code: "excluded-returned",
-          next: "bin/recovery production rejoin dal-01",
+          next: "bin/recovery production rejoin chi-02",
         }),
       { timeout: 90_000, interval: 1000 },
     );
-    const ran = await recovery("rejoin", "dal-01");
+    const ran = await recovery("rejoin", "chi-02");
     console.log(told(ran), `\n${ran.seconds.toFixed(1)} s in all`);
     expect(ran.code, ran.stderr).toBe(0);
     expect(ran.stderr).toContain("it can follow as it is");

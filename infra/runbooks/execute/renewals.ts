@@ -127,7 +127,7 @@ export class Renewals {
     }: Pick<Extract<RenewAction, { do: "base-backup" }>, "site" | "from" | "slot" | "systemId">,
     seconds: number,
   ): Promise<void> {
-    this.#note(`${site}: ${await this.#data(site, { verb: "basebackup", from, slot, systemId }, seconds)}`);
+    this.#say(`${site}: ${await this.#data(site, { verb: "basebackup", from, slot, systemId }, seconds)}`);
   }
 
   /** Refused as long as what was put aside is whole: then it can be put back. */
@@ -195,26 +195,32 @@ export class Renewals {
 
   async #awaitFollowing(standby: string, primary: string, seconds: number): Promise<void> {
     const until = performance.now() + seconds * 1000;
-    let [moved, seen, why] = [performance.now(), "", ""];
-    for (;;) {
+    let [stalledMs, position, why] = [0, "", ""];
+    for (let looked = performance.now(); ;) {
+      let starting = false;
       try {
         const [site, followed] = await Promise.all([this.#looks.view(standby), this.#looks.view(primary)]);
-        if (followed.streamingTo.includes(standby)) return;
-        const { replayed, received } = site.lsn;
+        // Both: the primary may not have noticed yet that an earlier receiver is gone.
+        if (followed.streamingTo.includes(standby) && site.receiver === "streaming") return;
+        const word = site.word ?? "nothing";
         why =
           site.running === true
-            ? `it replayed ${replayed ?? "?"} and does not stream`
-            : (site.word ?? "it does not run");
-        if (site.running !== true && LOST.has(site.word ?? ""))
-          throw new ActionRefused(`${standby} says ${site.word ?? ""}: ${site.why ?? "no reason given"}`);
-        const now = JSON.stringify([replayed, received]);
-        if (now !== seen) [seen, moved] = [now, performance.now()];
+            ? `it replayed ${site.lsn.replayed ?? "?"} and does not stream`
+            : `it says ${word}`;
+        if (site.running !== true && LOST.has(word))
+          throw new ActionRefused(`${standby} says ${word}: ${site.why ?? "no reason given"}`);
+        // PostgreSQL tells no position before it is consistent, however long that takes; of a crash its word tells.
+        starting = word === "starting";
+        const now = JSON.stringify(site.lsn);
+        if (now !== position) [position, stalledMs] = [now, 0];
       } catch (error) {
         if (error instanceof ActionRefused) throw error;
         why = (error as Error).message;
       }
-      // PostgreSQL says nothing of a recovery before it is consistent, however long that takes: a crash is told by its word.
-      if (performance.now() > until || performance.now() - moved > STALL_MS)
+      const now = performance.now();
+      if (!starting) stalledMs += now - looked;
+      looked = now;
+      if (now > until || stalledMs > STALL_MS)
         throw new ActionRefused(
           `${standby} does not follow ${primary}: ${why}; see docker logs of its PostgreSQL container`,
         );
