@@ -61,10 +61,10 @@ describe("rejoin and rebuild-standby, in a sealed world", { timeout: 600_000 }, 
     const live = await liveWorld(world, root);
     table = await RestartTable.begin(live);
     control = new SiteControl(live);
-    await world.sql(
-      "dal-01",
-      "create table heatwave_bulk as select i, repeat(md5(i::text), 8) note from generate_series(1, 200000) i",
-    );
+    await world.sql("dal-01", "create database bulk_1");
+    const bulk =
+      "create table bulk as select i, repeat(md5(i::text), 8) note from generate_series(1, 200000) i";
+    await world.run("psql", "dal-01", "--", "-X", "-q", "-d", "bulk_1", "-c", bulk);
     const zfs = await readFile(join(root, "test/support/stand-in-zfs.sh"), "utf8");
     // Where Debian's package has it, and sudo looks.
     for (const { host } of live.topology.sites)
@@ -212,8 +212,8 @@ describe("rejoin and rebuild-standby, in a sealed world", { timeout: 600_000 }, 
 
   it("a diverged old primary is rewound; what it wrote alone is kept, and its size told", async () => {
     // Data that costs no WAL, so that a base backup is the dearer way.
-    for (let n = 1; n <= 6; n += 1)
-      await world.sql("dal-01", `create database bulk_${n} template heatwave_production strategy file_copy`);
+    for (let n = 2; n <= 6; n += 1)
+      await world.sql("dal-01", `create database bulk_${n} template bulk_1 strategy file_copy`);
     const { epoch, rows } = await diverge("dal-01", "chi-02");
     const found = siteOf(await topology(), "dal-01");
     console.log(`before rejoin: ${found.word ?? ""}, ${found.why ?? ""}, receiver ${found.receiver ?? ""}`);

@@ -221,7 +221,7 @@ export function cleanSteps(renewal: Renewal, snapshot: boolean): readonly Step[]
       ? [
           {
             id: "drop-snapshot",
-            title: `Delete the ZFS snapshot heatwave-${id}`,
+            title: `Delete the ZFS snapshot heatwave-${id}, where one was taken`,
             action: { do: "drop-snapshot", site, id },
             seconds: 60,
             mayFail: true,

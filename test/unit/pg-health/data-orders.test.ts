@@ -16,7 +16,7 @@ describe("data that may be worked on", () => {
       grant: { kind: "grant", grant: { state } },
     }) as unknown as SiteFacts;
 
-  it.each([
+  it.each<readonly [string, SiteFacts, string | undefined]>([
     ["a standby", site("none"), undefined],
     ["a standby that runs", site("none", { postgres: "running" }), undefined],
     ["who holds a grant", site("held"), "this site's grant is held"],
