@@ -223,7 +223,7 @@ const CASES: readonly (readonly [string, Observation, Code, Level, RegExp])[] = 
     ]),
     "slot-lost",
     "warning",
-    /base backup/,
+    /^bin\/recovery production rebuild-standby chi-02$/,
   ],
   [
     "a pooler that lets nobody through",
