@@ -66,14 +66,23 @@ recover_alone() { # directory
   : >"$1/standby.signal" && sync "$1/standby.signal" "$1" || fail "cannot write $1/standby.signal"
 }
 
-# Keeps what this site wrote after the fork, and says how much it is.
+# Keeps what this site wrote after the fork, and says how much it is. Where it ends only the WAL itself says: the control
+# file of a server that was stopped in recovery does not. Checkpoints at the end are recovery's own.
 keep_lost_wal() { # directory id fork timeline
-  local folder=$BESIDE/lost-wal-$2 end segment_size first last name segment bytes
-  end=$(control "$1" 'Latest checkpoint location')
+  local folder=$BESIDE/lost-wal-$2 record end end_number segment_size first last name segment bytes
+  local pattern='len \(rec/tot\): +[0-9]+/ *([0-9]+),.* lsn: ([0-9A-F]+/[0-9A-F]+),'
+  record=$("$PG_BIN/pg_waldump" -p "$1/pg_wal" -t "$4" -s "$3" 2>/dev/null | grep -v 'desc: CHECKPOINT' | tail -n 1)
   segment_size=$(control "$1" 'Bytes per WAL segment')
-  bytes=$(($(lsn_number "$end") - $(lsn_number "$3")))
-  ((bytes > 0)) || return 0
-  first=$(($(lsn_number "$3") / segment_size)) last=$(($(lsn_number "$end") / segment_size))
+  if [[ ! $record =~ $pattern ]]; then
+    first=$(($(lsn_number "$3") / segment_size))
+    printf -v name '%08X%08X%08X' "$4" "$((first * segment_size >> 32))" "$((first % (0x100000000 / segment_size)))"
+    [[ -e $1/pg_wal/$name ]] || printf 'found: how much it wrote after the fork at %s is not known: %s is gone\n' "$3" "$name"
+    return 0
+  fi
+  end_number=$(($(lsn_number "${BASH_REMATCH[2]}") + (BASH_REMATCH[1] + 7) / 8 * 8))
+  printf -v end '%X/%X' "$((end_number >> 32))" "$((end_number & 0xffffffff))"
+  bytes=$((end_number - $(lsn_number "$3")))
+  first=$(($(lsn_number "$3") / segment_size)) last=$((end_number / segment_size))
   rm -rf -- "$folder.new" && mkdir -- "$folder.new" || fail "cannot make $folder.new"
   for name in "$1"/pg_wal/*; do
     [[ ${name##*/} =~ ^([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})$ ]] || continue
