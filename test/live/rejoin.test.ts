@@ -4,10 +4,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { cut, healLinks } from "../../infra/rehearsal/faults/network.ts";
 import { powerOff, powerOn } from "../../infra/rehearsal/faults/power.ts";
-import type { Finding } from "../../infra/runbooks/judge.ts";
-import type { LedgerEntry, Observation, SiteView } from "../../infra/runbooks/observe/observation.ts";
 import { liveWorld } from "../support/live-world.ts";
-import type { Ran } from "../support/rehearsal.ts";
+import { RecoveryCli, siteOf, told } from "../support/recovery-cli.ts";
 import { Rehearsal } from "../support/rehearsal.ts";
 import { RestartTable } from "../support/restart-table.ts";
 import { SiteControl } from "../support/site-control.ts";
@@ -16,42 +14,7 @@ import { inWorld } from "../support/world-suite.ts";
 const root = join(import.meta.dirname, "../..");
 const world = new Rehearsal("production");
 
-type Topology = Observation & { readonly verdict: Finding; readonly findings: readonly Finding[] };
-
-const recovery = (...args: readonly string[]): Promise<Ran> =>
-  world.attempt("exec", "--", "env", "RECOVERY_YES=1", "bin/recovery", "production", ...args);
-const topology = async (): Promise<Topology> =>
-  JSON.parse((await recovery("topology", "--json")).stdout) as Topology;
-const siteOf = (seen: Topology, name: string): SiteView => {
-  const site = seen.sites.find((one) => one.name === name);
-  if (site === undefined) throw new Error(`no site ${name}`);
-  return site;
-};
-const lastRun = async (): Promise<LedgerEntry | undefined> =>
-  (JSON.parse((await recovery("history", "--json")).stdout) as LedgerEntry[])[0];
-
-/** Waits until all is well but that another site than the declared one may be the primary. */
-const whole = (): Promise<Topology> =>
-  vi.waitFor(
-    async () => {
-      const seen = await topology();
-      expect(seen.findings.filter(({ code }) => code !== "healthy" && code !== "not-declared")).toEqual([]);
-      return seen;
-    },
-    { timeout: 120_000, interval: 1000 },
-  );
-
-/** Runs a verb in the controller, and a line of shell once it has said something. */
-const interrupted = (verb: string, pauseBefore: string, then: string): Promise<string> =>
-  world.controller(
-    [
-      "rm -f /tmp/go",
-      `RECOVERY_YES=1 RECOVERY_PAUSE_BEFORE=${pauseBefore}=/tmp/go bin/recovery production ${verb} >/tmp/said 2>&1 & pid=$!`,
-      `until grep -q 'paused before ${pauseBefore}' /tmp/said; do kill -0 $pid 2>/dev/null || break; sleep 0.05; done`,
-      then,
-      'wait $pid; echo "code $?" >>/tmp/said; cat /tmp/said',
-    ].join("\n"),
-  );
+const { recovery, topology, lastRun, whole, interrupted } = new RecoveryCli(world);
 
 describe("rejoin and rebuild-standby, in a sealed world", { timeout: 600_000 }, () => {
   inWorld(world);
@@ -87,7 +50,6 @@ describe("rejoin and rebuild-standby, in a sealed world", { timeout: 600_000 }, 
     expect(report.lostRows).toEqual([]);
     expect(report.writability?.overlaps).toEqual([]);
   };
-  const told = (ran: Ran): string => ran.stderr.split("\n").slice(-30).join("\n");
 
   it("rebuilds a healthy standby under writes: the old data goes once the new one streams", async () => {
     const before = await whole();
@@ -275,12 +237,10 @@ describe("rejoin and rebuild-standby, in a sealed world", { timeout: 600_000 }, 
   it("an excluded site that holds nothing of its own comes back as it is", async () => {
     const { plan } = table.live;
     await powerOff(plan, "chi-02", false);
-    const { postgres, pgHealth } = table.site("dal-01");
-    const both = `${postgres.container} ${pgHealth.container}`;
     // Away for longer than its certainty lasts.
-    await world.host("dal-01", `docker stop -t 30 ${both} >/dev/null`);
+    await control.order("dal-01", "stop");
     await delay(16_000);
-    await world.host("dal-01", `docker start ${both} >/dev/null`);
+    await control.order("dal-01", "start");
     await vi.waitFor(async () => expect((await topology()).verdict.code).toBe("held-back"), {
       timeout: 60_000,
       interval: 1000,
@@ -303,5 +263,45 @@ describe("rejoin and rebuild-standby, in a sealed world", { timeout: 600_000 }, 
     const seen = await whole();
     expect(seen.sites.every(({ grant }) => grant?.excluded.length === 0)).toBe(true);
     await proof("an excluded site");
+  });
+
+  it("what died in the middle of a rewind is worth nothing: resume takes a base backup", async () => {
+    await diverge("dal-01", "chi-02");
+    const said = await interrupted("rejoin dal-01", "rewind", "kill -9 $pid");
+    expect(said).toContain("paused before rewind");
+    const { host, volume } = table.site("dal-01");
+    // As a rewind leaves it that ends here: half of its files are another cluster's.
+    await table.onHost(
+      host.name,
+      `cd /var/lib/docker/volumes/${volume}/_data/18 && mv kept-* rewinding-$(ls -d kept-* | sed 's/^kept-//') && rm -r rewinding-*/base/1`,
+    );
+    const resumed = await recovery("resume");
+    console.log(told(resumed));
+    expect(resumed.code, resumed.stderr).toBe(0);
+    expect(resumed.stderr).toContain("was being rewound, which a base backup has to end");
+    const seen = await whole();
+    expect(seen.sites.every(({ grant }) => grant?.excluded.length === 0)).toBe(true);
+    expect(siteOf(seen, "dal-01").leftovers?.filter((name) => !name.startsWith("lost-wal-"))).toEqual([]);
+    expect((await table.writer.report()).writability?.overlaps).toEqual([]);
+  });
+
+  it("where a rewind would copy more than a base backup, that is taken; what is lost is kept all the same", async () => {
+    for (let n = 1; n <= 6; n += 1) await world.sql("chi-02", `drop database bulk_${n}`);
+    await diverge("chi-02", "dal-01");
+    const ran = await recovery("rejoin", "chi-02");
+    console.log(told(ran), `\n${ran.seconds.toFixed(1)} s in all`);
+    expect(ran.code, ran.stderr).toBe(0);
+    expect(ran.stderr).toMatch(
+      /a base backup is taken, since it cannot be rewound: it would copy \d+ MB, a base backup \d+ MB/,
+    );
+    const seen = await whole();
+    const run = await lastRun();
+    expect(run?.notes?.join("\n")).toMatch(/\d+ bytes of WAL after the fork .* are kept in/);
+    expect(siteOf(seen, "chi-02").leftovers).toContain(`lost-wal-${run?.id ?? ""}`);
+    expect(seen.sites.every(({ grant }) => grant?.excluded.length === 0)).toBe(true);
+    await expect(world.sql("chi-02", "select count(*) from heatwave_alone")).rejects.toThrow(
+      /does not exist/,
+    );
+    expect((await table.writer.report()).writability?.overlaps).toEqual([]);
   });
 });
