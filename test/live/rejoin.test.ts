@@ -237,9 +237,9 @@ describe("rejoin and rebuild-standby, in a sealed world", { timeout: 600_000 }, 
   it("an excluded site that holds nothing of its own comes back as it is", async () => {
     const { plan } = table.live;
     await powerOff(plan, "chi-02", false);
-    // Away for longer than its certainty lasts.
+    // Away for longer than its certainty lasts, which is renewed until the silence of the other is noticed.
     await control.order("dal-01", "stop");
-    await delay(16_000);
+    await delay(30_000);
     await control.order("dal-01", "start");
     await vi.waitFor(async () => expect((await topology()).verdict.code).toBe("held-back"), {
       timeout: 60_000,
@@ -286,7 +286,7 @@ describe("rejoin and rebuild-standby, in a sealed world", { timeout: 600_000 }, 
   });
 
   it("where a rewind would copy more than a base backup, that is taken; what is lost is kept all the same", async () => {
-    for (let n = 1; n <= 6; n += 1) await world.sql("chi-02", `drop database bulk_${n}`);
+    for (let n = 1; n <= 6; n += 1) await world.sql("chi-02", `drop database if exists bulk_${n}`);
     await diverge("chi-02", "dal-01");
     const ran = await recovery("rejoin", "chi-02");
     console.log(told(ran), `\n${ran.seconds.toFixed(1)} s in all`);

@@ -21,7 +21,7 @@ const TELL_MS = 2000;
 const TELL_LATER_MS = 10_000;
 const OFTEN_MS = 60_000;
 /** What the entrypoint says where data cannot be rewound and nothing was done to it (renew.sh). */
-const UNFIT = /^rewind failed: code 5: (?:error: )?(.*)$/s;
+const UNFIT = /^rewind failed: code 5: (?:error: )?(?:cannot rewind: )?(.*)$/s;
 
 const VERBS = [
   "allow",
