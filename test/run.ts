@@ -62,6 +62,7 @@ const LONG = [
   "maintenance",
   "operator",
   "recovery",
+  "rejoin",
   "secrets",
 ].map((name) => `test/live/${name}.test.ts`);
 const LIVE = ["run", "--config", "vitest.live.config.ts"];

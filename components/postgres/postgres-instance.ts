@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { remote } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
@@ -8,6 +7,7 @@ import { createContainer, imageName } from "../docker-host/container.ts";
 import type { DockerHost } from "../docker-host/docker-host.ts";
 import type { SecretKind } from "../docker-host/host-file.ts";
 import { createFolder, createSecretFile, HostFile } from "../docker-host/host-file.ts";
+import { entrypointText } from "./entrypoint-text.ts";
 import { renderObjectsSql } from "./render/objects-sql.ts";
 import { renderPgHba } from "./render/pg-hba.ts";
 import type { ReplacementGuard } from "./replacement-guard.ts";
@@ -98,7 +98,6 @@ export class PostgresInstance extends pulumi.ComponentResource {
 
   private createFiles(name: string, args: PostgresInstanceArgs, folder: pulumi.Resource): pulumi.Resource[] {
     const { topology, site, dockerHost, postgres } = args;
-    const entrypoint = readFileSync(new URL("./source/entrypoint.sh", import.meta.url), "utf8");
     const file = (
       suffix: string,
       path: string,
@@ -111,7 +110,7 @@ export class PostgresInstance extends pulumi.ComponentResource {
         { parent: this, dependsOn: folder },
       ).applied;
     return [
-      file("entrypoint", "bin/entrypoint.sh", entrypoint, "script"),
+      file("entrypoint", "bin/entrypoint.sh", entrypointText(), "script"),
       file("conf", "conf/postgresql.conf", renderPostgresqlConf(topology, site, postgres), "postgres"),
       file("hba", "conf/pg_hba.conf", renderPgHba(topology, site, postgres), "hba"),
       file("ident", "conf/pg_ident.conf", "# Rendered by heatwave: no user name maps.\n", "ident"),

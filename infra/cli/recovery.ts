@@ -1,6 +1,7 @@
 import { CommanderError } from "@commander-js/extra-typings";
 import { exitCodes } from "./recovery/exit-codes.ts";
 import { recoveryProgram } from "./recovery/program.ts";
+import { rebuildVerb, rejoinVerb } from "./recovery/renew.ts";
 import { reported } from "./recovery/report.ts";
 import { topologyVerb } from "./recovery/topology.ts";
 import { ensurePrimaryVerb } from "./recovery/ensure-primary.ts";
@@ -27,6 +28,8 @@ const program = recoveryProgram(named ? first : "ENV", {
   start: (stack, site, options) => run(() => startVerb(stack, site, options)),
   stop: (stack, site, options) => run(() => stopVerb(stack, site, options)),
   restart: (stack, site, options) => run(() => restartVerb(stack, site, options)),
+  rejoin: (stack, site, options) => run(() => rejoinVerb(stack, site, options)),
+  rebuild: (stack, site, options) => run(() => rebuildVerb(stack, site, options)),
   resume: (stack) => run(() => resumeVerb(stack)),
   history: (stack, options) => run(() => historyVerb(stack, options)),
 });

@@ -47,6 +47,10 @@ export type Verb =
   | "basebackup"
   | "adopt"
   | "discard"
+  | "aside"
+  | "restore"
+  | "forget"
+  | "rewind"
   | "cancel";
 
 /** An order that was not carried out. */

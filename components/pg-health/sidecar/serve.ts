@@ -6,6 +6,7 @@ import { CertaintyKeeper } from "./certainty.ts";
 import type { Secrets, Settings, SiteConfig } from "./config.ts";
 import type { ControlEnd, ControlRoutes } from "./control.ts";
 import { listenControl } from "./control.ts";
+import { DataOrders, leftovers } from "./data-orders.ts";
 import { found, FoundingError } from "./found.ts";
 import type { FoundingResult } from "./found.ts";
 import { createHealthServer } from "./http.ts";
@@ -41,6 +42,7 @@ export class Sidecar {
   readonly #brain: Brain;
   readonly #peers: PeerWatch;
   readonly #orders: Orders;
+  readonly #data: DataOrders;
   readonly #certainty: CertaintyKeeper;
   readonly #health: Server;
   readonly #pooler: PoolerProbe | undefined;
@@ -88,6 +90,7 @@ export class Sidecar {
       ask: (question) => this.#source.value(question),
       log,
     });
+    this.#data = new DataOrders({ site: this.#site, brain: this.#brain, log });
     this.#pooler = settings.pooler && new PoolerProbe(settings.pooler, password, settings.limits);
     const facts = new SingleFlight(() => this.#site.read(), settings.limits.cacheMs);
     this.#health = createHealthServer({
@@ -156,12 +159,14 @@ export class Sidecar {
           certainty: this.#certainty.value ?? null,
           peers: this.#peers.answers,
           pooler: this.#pooler?.report ?? null,
+          leftovers: await leftovers(this.#settings.postgres.dataDirectory),
         },
       }),
       "GET /peers": async () => ({ ok: true, message: "peers", value: await this.#peers.askAnew() }),
       "POST /grant": (body) => this.#orders.grant(body),
       "POST /replayed": (body) => this.#orders.replayed(body),
       "POST /order": (body, say) => this.#orders.order(body, say),
+      "POST /data": (body, say) => this.#data.order(body, say),
       "POST /found": (body, say) => this.#found(body, say),
     };
   }

@@ -14,6 +14,9 @@
 #   basebackup HOST PORT USER SLOT APPLICATION_NAME [MAX_RATE]     a standby's data in the scratch directory
 #   adopt                     the scratch directory becomes the data directory
 #   discard                   drop the scratch directory          cancel    end the operation that runs
+#   aside ID | restore ID | forget ID     the data directory is put aside, back, or what was put aside is deleted
+#   rewind ID HOST PORT USER SLOT APPLICATION_NAME BYTES     a standby's data in the scratch directory, from what was put
+#                             aside, unless that would copy more than BYTES (renew.sh)
 # Answers are in $HEATWAVE_RUN/status.json, replaced by rename:
 #   state       waiting | starting | running | stopping | stopped | crashed | busy:<verb>
 #   postgres    the same without busy     pid, exitCode   of the postmaster (null when there is none)
@@ -31,6 +34,8 @@ ORDERS=$RUN/orders
 STATUS=$RUN/status.json
 PASSFILE=$RUN/replication.pgpass
 OPERATION_LOG=$RUN/operation.log
+# What pg_basebackup and pg_rewind print once a second; pg-health reads it.
+PROGRESS='^ *[0-9]*/[0-9]* kB '
 PG_MAJOR=18
 SELF=$0
 # Debian's wrappers in /usr/bin look for clusters of their own; only the real binaries are used.
@@ -239,7 +244,7 @@ operation_event() { # pid|exit value
     [[ -n $cancelled ]] && cancel_operation
     return 0
   fi
-  cat "$OPERATION_LOG" >&2
+  grep -v "$PROGRESS" "$OPERATION_LOG" >&2
   operation='' operation_pid=''
   if [[ $2 == 0 ]]; then
     finish_order "$operation_order" "done" ''
@@ -289,7 +294,7 @@ operation_basebackup() { # host port user slot application-name [max-rate]
   conninfo+=" keepalives_idle=10 keepalives_interval=5 keepalives_count=3"
   ensure_slot "$conninfo" "$slot" || exit 3
   "$PG_BIN/pg_basebackup" -D "$SCRATCH" -d "$conninfo" --format=plain --wal-method=stream --checkpoint=fast \
-    --slot="$slot" --no-password ${rate:+--max-rate="$rate"} || exit 4
+    --slot="$slot" --no-password --progress ${rate:+--max-rate="$rate"} || exit 4
   # It is a standby before it is the data directory: nothing can ever start it writable by mistake.
   : >"$SCRATCH/standby.signal" && sync "$SCRATCH/standby.signal" "$SCRATCH" || exit 4
 }
@@ -311,6 +316,8 @@ operation_promote() {
 }
 
 operation_discard() { rm -rf -- "$SCRATCH"; }
+
+#include renew.sh
 
 # --- orders ----------------------------------------------------------------------------------------------------------
 
@@ -381,9 +388,9 @@ take_order() { # id verb [argument …]
         kill -HUP "$postmaster" && finish_order "$id" "done" ''
       else refuse "PostgreSQL is $postgres_state"; fi
       ;;
-    initdb | basebackup | adopt | discard)
+    initdb | basebackup | adopt | discard | aside | restore | forget | rewind)
       if [[ -n $operation ]]; then refuse "busy: $operation"
-      elif [[ $verb == adopt ]] && alive; then refuse "PostgreSQL is $postgres_state"
+      elif [[ $verb == adopt || $verb == aside || $verb == restore ]] && alive; then refuse "PostgreSQL is $postgres_state"
       elif [[ $verb == initdb ]] && has_data; then refuse "$PGDATA holds a cluster"
       else run_operation "$verb" "$@"; fi
       ;;

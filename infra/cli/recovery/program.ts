@@ -13,6 +13,8 @@ export interface Verbs {
   start(stack: string, site: string, options: StartOptions): Promise<void>;
   stop(stack: string, site: string, options: YesOption): Promise<void>;
   restart(stack: string, site: string, options: YesOption): Promise<void>;
+  rejoin(stack: string, site: string, options: YesOption): Promise<void>;
+  rebuild(stack: string, site: string | undefined, options: RebuildOptions): Promise<void>;
   resume(stack: string): Promise<void>;
   history(stack: string, options: { readonly json?: true | undefined }): Promise<void>;
 }
@@ -33,6 +35,9 @@ export interface FailoverOptions extends YesOption {
 }
 export interface PromoteOptions extends YesOption {
   readonly stopPrimary?: true | undefined;
+}
+export interface RebuildOptions extends YesOption {
+  readonly dryRun?: true | undefined;
 }
 export interface StartOptions extends YesOption {
   readonly peerGone?: true | undefined;
@@ -137,6 +142,21 @@ export function recoveryProgram(stack: string, verbs: Verbs): Command {
     .argument("<site>")
     .option(...YES)
     .action((site, options) => verbs.restart(stack, site, options));
+  program
+    .command("rejoin")
+    .description(
+      "bring a site back that was excluded or has diverged: it follows, rewound or copied if it must be",
+    )
+    .argument("<site>")
+    .option(...YES)
+    .action((site, options) => verbs.rejoin(stack, site, options));
+  program
+    .command("rebuild-standby")
+    .description("give a standby new data by a base backup; the old data stays until the new one streams")
+    .argument("[site]", "(default: the only standby)")
+    .option("--dry-run", "checks and plan; changes nothing")
+    .option(...YES)
+    .action((site, options) => verbs.rebuild(stack, site, options));
   program
     .command("resume")
     .description("finish or take back what a dead controller left")

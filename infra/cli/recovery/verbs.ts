@@ -81,6 +81,7 @@ export async function runbook(
         const line = stepLine(event, paint);
         if (line !== undefined) say(line);
       },
+      onLine: (line) => say(`  ${paint.dim(line)}`),
     });
     if (end === undefined) {
       say("Nothing to resume: no lock is left and every run in the ledger has an end.");

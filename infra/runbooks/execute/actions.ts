@@ -8,21 +8,14 @@ import { hostOf } from "../observe/observe.ts";
 import { lsnBytes, siteView } from "../observe/site-state.ts";
 import type { SiteDocument } from "../observe/site-state.ts";
 import type { Action } from "../plan/step.ts";
+import { ActionRefused } from "./action-refused.ts";
+import { Renewals } from "./renewals.ts";
 import { FREE_SLOTS, reserveSlot } from "./slots.ts";
+import type { Learned } from "./learned.ts";
 import { Poolers } from "./poolers.ts";
 import { WriteRouters } from "./write-routers.ts";
 
-/** An action that was refused: nothing of it happened. */
-export class ActionRefused extends Error {
-  override readonly name = "ActionRefused";
-}
-
-/** What a run learns on its way, for the ledger. */
-export interface Learned {
-  shutdown: string | null;
-  replayed: string | null;
-  timeline: number | null;
-}
+export { ActionRefused } from "./action-refused.ts";
 
 /** Milliseconds between two looks at something on another machine that tells nobody when it changes. */
 const LOOK_MS = 100;
@@ -44,12 +37,15 @@ export class Actions {
   readonly #poolers: Poolers;
   /** Stops that were left to end by themselves, by site. */
   readonly #stopping = new Map<string, Promise<void>>();
-  readonly learned: Learned = { shutdown: null, replayed: null, timeline: null };
+  readonly #renewals: Renewals;
+  readonly learned: Learned = { shutdown: null, replayed: null, timeline: null, notes: [] };
 
-  constructor(stack: Stack) {
+  /** @param say a line of progress inside a step */
+  constructor(stack: Stack, say: (line: string) => void = () => undefined) {
     this.#stack = stack;
     this.#routers = new WriteRouters(stack);
     this.#poolers = new Poolers(stack);
+    this.#renewals = new Renewals(stack, this, this.#poolers, say);
   }
 
   /** Ends what was kept open. Guards that have not been told otherwise undo what they guard. */
@@ -143,6 +139,8 @@ export class Actions {
         return this.#look(until, `not every router sends writes to ${action.site}`, () =>
           this.#routers.objection(action.site),
         );
+      default:
+        return this.#renewals.act(action, seconds);
     }
   }
 

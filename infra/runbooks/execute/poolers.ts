@@ -80,6 +80,12 @@ export class Poolers {
     }
   }
 
+  /** Connections to PostgreSQL are made anew once they are released; clients stay. */
+  async reconnect(site: string): Promise<void> {
+    const [, console] = await this.open(site);
+    await console.ask("reconnect", ASK_MS);
+  }
+
   async #databases(console: PoolerConsole): Promise<readonly string[]> {
     const rows = await console.ask("show databases", ASK_MS);
     return rows

@@ -26,6 +26,8 @@ export interface RunbookIo {
   readonly stopped: () => boolean;
   readonly onChecks: (checks: readonly Check[]) => void;
   readonly onStep: (event: StepEvent) => void;
+  /** What a step has to say while it runs. */
+  readonly onLine?: ((line: string) => void) | undefined;
   /** Awaited before each step: a drill breaks something there. */
   readonly beforeStep?: ((step: Step) => Promise<void>) | undefined;
   /** Shows what a plan will do and cost; gives what was accepted in words, undefined where nothing is. @throws {RunbookError} refused */
@@ -42,16 +44,20 @@ export interface RunbookEnd {
 }
 
 /**
- * Runs what `plan` makes of the stack as it is.
+ * Runs what `planWith` makes of the stack as it is; `id` is the run's.
  * @throws {RunbookError} refused, before anything was begun
  */
-export async function runRunbook(io: RunbookIo, plan: (seen: Observation) => Planned): Promise<RunbookEnd> {
+export async function runRunbook(
+  io: RunbookIo,
+  planWith: (seen: Observation, id: string) => Planned,
+): Promise<RunbookEnd> {
   const { stack } = io;
+  const id = runId();
+  const plan = (seen: Observation): Planned => planWith(seen, id);
   const first = await observe(stack);
   demandNoRun(first, stack.name);
   const agreed = demand(plan(first), io);
   const accepted = await io.confirm(agreed, first);
-  const id = runId();
   const locks = await takeLocks({
     lock: { stack: stack.name, verb: agreed.verb, id, who: io.who, since: now(), token: id },
     hosts: reachable(stack, first),
@@ -147,7 +153,7 @@ async function carryOut(
   entry: LedgerEntry,
   ledger: Ledger,
 ): Promise<RunbookEnd> {
-  const actions = new Actions(io.stack);
+  const actions = new Actions(io.stack, io.onLine);
   const walked = await runSteps(steps, {
     act: (action, seconds) => actions.act(action, seconds),
     happened: (step) => happened(actions, step),
@@ -171,6 +177,9 @@ async function carryOut(
     },
     phases: { ...entry.phases, ...outcome.phases },
     ...(outcome.result === "done" ? {} : { message: outcome.why }),
+    ...(actions.learned.notes.length === 0
+      ? {}
+      : { notes: [...(entry.notes ?? []), ...actions.learned.notes] }),
   };
   const loose = await ledger.append(ended);
   return { entry: ended, outcome, loose };

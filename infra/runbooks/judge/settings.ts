@@ -1,3 +1,4 @@
+import { slotName } from "../../topology/model.ts";
 import type { Observation } from "../observe/observation.ts";
 import { command, list } from "./finding.ts";
 import type { Finding } from "./finding.ts";
@@ -37,7 +38,7 @@ export function settings(seen: Observation): Finding[] {
         code: "slot-lost",
         level: "warning",
         text: `At ${site.name} the slot${lost.length > 1 ? "s" : ""} ${list(lost)} lost the WAL that a standby still needs.`,
-        next: "that standby needs a new base backup (rebuild-standby is to come)",
+        next: command(seen, `rebuild-standby ${standbyOf(seen, lost[0] ?? "") ?? "SITE"}`),
       });
     if (site.pooler !== null && site.running === true && !(site.pooler.admin && site.pooler.login))
       findings.push({
@@ -69,4 +70,9 @@ export function settings(seen: Observation): Finding[] {
       next: `set heatwave:primary to ${primary} in Pulumi.${seen.stack}.yaml; or ${command(seen, `flip-db --to ${seen.declared}`)}`,
     });
   return findings;
+}
+
+/** The site that a slot is named after. */
+function standbyOf(seen: Observation, slot: string): string | undefined {
+  return seen.sites.find((site) => slotName(site.name) === slot)?.name;
 }

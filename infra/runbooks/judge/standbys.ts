@@ -44,14 +44,10 @@ export function standbys(seen: Observation): Finding[] {
         return finding(
           "excluded-returned",
           `${site.name} is back and was excluded: it may hold writes that were given up, and stays read-only.`,
-          `leave it as it is: no command brings it back yet (rejoin and rebuild-standby are to come); keep its volume`,
+          command(seen, `rejoin ${site.name}`),
         );
       if (site.role === "empty")
-        return finding(
-          "empty",
-          `${site.name} has no data.`,
-          `on ${site.host}, in its pg-health container: node /opt/heatwave/pg-health.mjs found (takes a base backup)`,
-        );
+        return finding("empty", `${site.name} has no data.`, command(seen, `rebuild-standby ${site.name}`));
       if (site.role === "stopped")
         return finding(
           "standby-down",
@@ -64,7 +60,7 @@ export function standbys(seen: Observation): Finding[] {
           "standby-down",
           `${site.name}'s PostgreSQL does not run: ${site.word ?? "no word"}${site.why === null ? "" : `, ${site.why}`}.`,
           site.word === "diverged"
-            ? "leave it as it is: no command brings it back yet (rejoin and rebuild-standby are to come); keep its volume"
+            ? command(seen, `rejoin ${site.name}`)
             : site.word === "held" || site.word === "crashed"
               ? `docker logs of its PostgreSQL container on ${site.host}`
               : command(seen, "topology --watch"),
@@ -79,7 +75,9 @@ export function standbys(seen: Observation): Finding[] {
         return finding(
           "standby-silent",
           `${site.name} does not stream from ${primary.name}${site.follows === null || site.follows === primary.name ? "" : ` (it follows ${site.follows})`}.`,
-          `docker logs of its PostgreSQL container on ${site.host}`,
+          (site.timeline ?? 0) < (primary.timeline ?? 0)
+            ? command(seen, `rejoin ${site.name}`)
+            : `docker logs of its PostgreSQL container on ${site.host}`,
         );
       const { bytes, seconds } = site.lag;
       if ((bytes ?? 0) >= LAG_BYTES || (seconds ?? 0) >= LAG_SECONDS)

@@ -96,6 +96,8 @@ export interface SiteView {
   /** Parameters whose file value waits for a restart. */
   readonly pendingRestart: readonly PendingParameter[] | null;
   readonly pooler: PoolerView | null;
+  /** Beside the data directory: kept-ID, rewinding-ID, lost-wal-ID, scratch; null unknown. */
+  readonly leftovers: readonly string[] | null;
   /** PostgreSQL's `server_version_num`. */
   readonly version: number | null;
   /** Of a running instance, as the superuser sees it. */
@@ -196,4 +198,6 @@ export interface LedgerEntry {
   /** What was accepted, in the words that were shown. */
   readonly accepted?: string;
   readonly message?: string;
+  /** What the run found and an operator may ask for later: what was lost and is kept where. */
+  readonly notes?: readonly string[];
 }

@@ -42,6 +42,7 @@ export interface SiteDocument {
   /** `{ok, facts}` on the control socket, the facts themselves in `/status`. */
   readonly sql?: (SqlFacts & { readonly ok?: boolean; readonly facts?: SqlFacts }) | null;
   readonly pooler?: PoolerDocument | null;
+  readonly leftovers?: readonly string[] | null;
 }
 
 interface SqlFacts {
@@ -157,6 +158,7 @@ export function siteView(answers: SiteAnswers): SiteView {
     slots: database?.slots ?? null,
     pendingRestart: database?.pendingRestart ?? null,
     pooler: document?.pooler ? poolerView(document.pooler) : null,
+    leftovers: document?.leftovers ?? null,
     version: database?.version ?? null,
     activity: database?.activity ?? null,
   };

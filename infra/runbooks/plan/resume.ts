@@ -1,14 +1,11 @@
 import type { GrantView, LedgerEntry, Observation, SiteView } from "../observe/observation.ts";
 import { expectation, siteOf } from "./grants.ts";
 import { afterPromotion } from "./promote.ts";
+import { resumeRenew } from "./resume-renew.ts";
+import type { Resumption } from "./resumption.ts";
 import type { Step } from "./step.ts";
 
-/** How an interrupted run ends, from what is there now: grants, control files, and the run's entry in the ledger. */
-export type Resumption =
-  /** What is left is done, or undone. */
-  | { readonly kind: "finish" | "undo"; readonly why: string; readonly steps: readonly Step[] }
-  /** It cannot be decided from here. */
-  | { readonly kind: "stuck"; readonly why: string; readonly next: string };
+export type { Resumption } from "./resumption.ts";
 
 export function planResume(seen: Observation, entry: LedgerEntry): Resumption {
   if (entry.verb === "promote") return resumePromote(seen, entry);
@@ -22,6 +19,7 @@ export function planResume(seen: Observation, entry: LedgerEntry): Resumption {
       why: `${entry.verb} is noted on the hosts, and bin/maintenance status ${seen.stack} says what is left of it`,
       steps: [],
     };
+  if (entry.verb === "rejoin" || entry.verb === "rebuild-standby") return resumeRenew(seen, entry);
   return { kind: "finish", why: `${entry.verb} leaves nothing behind`, steps: [] };
 }
 

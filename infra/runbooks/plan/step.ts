@@ -1,4 +1,5 @@
 import type { GrantView } from "../observe/observation.ts";
+import type { RenewAction } from "./renew-actions.ts";
 
 /** A runbook as data: what will be done, in which order, how long it may take, and how it is taken back. */
 
@@ -6,6 +7,7 @@ import type { GrantView } from "../observe/observation.ts";
 export type GrantExpectation = { readonly epoch: number; readonly state: GrantView["state"] } | null;
 
 export type Action =
+  | RenewAction
   /** Of pg-health: a start goes through the start rules. */
   | {
       readonly do: "order";

@@ -153,14 +153,14 @@ const CASES: readonly (readonly [string, Observation, Code, Level, RegExp])[] = 
     observation([primary("dal-01"), standby("chi-02", { role: "empty", word: "empty", running: false })]),
     "empty",
     "warning",
-    /pg-health\.mjs found/,
+    /^bin\/recovery production rebuild-standby chi-02$/,
   ],
   [
     "a site whose data cannot follow",
     observation([primary("dal-01"), standby("chi-02", { word: "diverged", running: false })]),
     "standby-down",
     "warning",
-    /keep its volume/,
+    /^bin\/recovery production rejoin chi-02$/,
   ],
   [
     "a stopped standby",
@@ -180,7 +180,7 @@ const CASES: readonly (readonly [string, Observation, Code, Level, RegExp])[] = 
     ]),
     "excluded-returned",
     "warning",
-    /no command brings it back yet/,
+    /^bin\/recovery production rejoin chi-02$/,
   ],
   [
     "another primary than declared",
@@ -223,7 +223,7 @@ const CASES: readonly (readonly [string, Observation, Code, Level, RegExp])[] = 
     ]),
     "slot-lost",
     "warning",
-    /base backup/,
+    /^bin\/recovery production rebuild-standby chi-02$/,
   ],
   [
     "a pooler that lets nobody through",

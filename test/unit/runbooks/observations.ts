@@ -43,6 +43,7 @@ const site = (name: string): SiteView => ({
   mayRun: true,
   peers: null,
   slots: [],
+  leftovers: [],
   version: 180_006,
   activity: { longestTransactionSeconds: 0, prepared: 0, baseBackups: 0, archiveWaiting: 0 },
   pendingRestart: [],
