@@ -172,6 +172,13 @@ describe("rejoin and rebuild-standby, in a sealed world", { timeout: 600_000 }, 
     return { epoch, rows };
   };
 
+  /** The primary and the other site, once all is well. */
+  const pair = async (): Promise<readonly [primary: string, other: string]> => {
+    const { sites, primaries } = await whole();
+    const [primary = ""] = primaries;
+    return [primary, sites.find(({ name }) => name !== primary)?.name ?? ""];
+  };
+
   it("a diverged old primary is rewound; what it wrote alone is kept, and its size told", async () => {
     // Data that costs no WAL, so that a base backup is the dearer way.
     for (let n = 2; n <= 6; n += 1)
@@ -238,29 +245,30 @@ describe("rejoin and rebuild-standby, in a sealed world", { timeout: 600_000 }, 
 
   it("an excluded site that holds nothing of its own comes back as it is", async () => {
     const { plan } = table.live;
+    const [primary, away] = await pair();
     // What a diverged site wrote alone before is lost, and stays the only thing that is.
     const { lost } = await table.writer.report();
-    await powerOff(plan, "chi-02", false);
+    await powerOff(plan, away, false);
     // Away for longer than its certainty lasts, which is renewed until the silence of the other is noticed.
-    await control.order("dal-01", "stop");
+    await control.order(primary, "stop");
     await delay(30_000);
-    await control.order("dal-01", "start");
+    await control.order(primary, "start");
     await vi.waitFor(async () => expect((await topology()).verdict.code).toBe("held-back"), {
       timeout: 60_000,
       interval: 1000,
     });
-    const started = await recovery("start", "dal-01", "--peer-gone");
+    const started = await recovery("start", primary, "--peer-gone");
     expect(started.code, started.stderr).toBe(0);
-    await powerOn(plan, "chi-02");
+    await powerOn(plan, away);
     await vi.waitFor(
       async () =>
         expect((await topology()).verdict).toMatchObject({
           code: "excluded-returned",
-          next: "bin/recovery production rejoin chi-02",
+          next: `bin/recovery production rejoin ${away}`,
         }),
       { timeout: 90_000, interval: 1000 },
     );
-    const ran = await recovery("rejoin", "chi-02");
+    const ran = await recovery("rejoin", away);
     console.log(told(ran), `\n${ran.seconds.toFixed(1)} s in all`);
     expect(ran.code, ran.stderr).toBe(0);
     expect(ran.stderr).toContain("it can follow as it is");
@@ -273,10 +281,11 @@ describe("rejoin and rebuild-standby, in a sealed world", { timeout: 600_000 }, 
   });
 
   it("what died in the middle of a rewind is worth nothing: resume takes a base backup", async () => {
-    await diverge("dal-01", "chi-02");
-    const said = await interrupted("rejoin dal-01", "rewind", "kill -9 $pid");
+    const [old, next] = await pair();
+    await diverge(old, next);
+    const said = await interrupted(`rejoin ${old}`, "rewind", "kill -9 $pid");
     expect(said).toContain("paused before rewind");
-    const { host, volume } = table.site("dal-01");
+    const { host, volume } = table.site(old);
     // As a rewind leaves it that ends here: half of its files are another cluster's.
     await table.onHost(
       host.name,
@@ -288,14 +297,15 @@ describe("rejoin and rebuild-standby, in a sealed world", { timeout: 600_000 }, 
     expect(resumed.stderr).toContain("was being rewound, which a base backup has to end");
     const seen = await whole();
     expect(seen.sites.every(({ grant }) => grant?.excluded.length === 0)).toBe(true);
-    expect(siteOf(seen, "dal-01").leftovers?.filter((name) => !name.startsWith("lost-wal-"))).toEqual([]);
+    expect(siteOf(seen, old).leftovers?.filter((name) => !name.startsWith("lost-wal-"))).toEqual([]);
     expect((await table.writer.report()).writability?.overlaps).toEqual([]);
   });
 
   it("where a rewind would copy more than a base backup, that is taken; what is lost is kept all the same", async () => {
-    for (let n = 1; n <= 6; n += 1) await world.sql("chi-02", `drop database if exists bulk_${n}`);
-    await diverge("chi-02", "dal-01");
-    const ran = await recovery("rejoin", "chi-02");
+    const [old, next] = await pair();
+    for (let n = 1; n <= 6; n += 1) await world.sql(old, `drop database if exists bulk_${n}`);
+    await diverge(old, next);
+    const ran = await recovery("rejoin", old);
     console.log(told(ran), `\n${ran.seconds.toFixed(1)} s in all`);
     expect(ran.code, ran.stderr).toBe(0);
     expect(ran.stderr).toMatch(
@@ -304,11 +314,9 @@ describe("rejoin and rebuild-standby, in a sealed world", { timeout: 600_000 }, 
     const seen = await whole();
     const run = await lastRun();
     expect(run?.notes?.join("\n")).toMatch(/\d+ bytes of WAL after the fork .* are kept in/);
-    expect(siteOf(seen, "chi-02").leftovers).toContain(`lost-wal-${run?.id ?? ""}`);
+    expect(siteOf(seen, old).leftovers).toContain(`lost-wal-${run?.id ?? ""}`);
     expect(seen.sites.every(({ grant }) => grant?.excluded.length === 0)).toBe(true);
-    await expect(world.sql("chi-02", "select count(*) from heatwave_alone")).rejects.toThrow(
-      /does not exist/,
-    );
+    await expect(world.sql(old, "select count(*) from heatwave_alone")).rejects.toThrow(/does not exist/);
     expect((await table.writer.report()).writability?.overlaps).toEqual([]);
   });
 });
