@@ -64,8 +64,9 @@ export async function runRunbook(
   });
   let kept = false;
   try {
-    // What was true before the lock may not be true any more.
-    const seen = await observe(stack);
+    // What was true before the lock may not be true any more. Writes may be waiting for this: a dead host is not.
+    const silent = first.hosts.filter((host) => host.unreachable !== null).map((host) => host.name);
+    const seen = await observe(stack, undefined, new Set(silent));
     const again = plan(seen);
     if (!again.ok) throw new RunbookError("refused", objections(again.checks).join("; "), again.next);
     const entry = beginning(again.plan, id, io.who, accepted);

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { StackConfig } from "../../config/schema.ts";
 import { httpGet } from "../../hosts/http-get.ts";
 import type { StackHost } from "../../hosts/stack-host.ts";
@@ -12,6 +13,8 @@ import type { DatabaseAnswer, SiteAnswers, SiteDocument } from "./site-state.ts"
 export const QUICK_MS = 2500;
 /** The same for a runbook, which must not take a slow site for a silent one. */
 const PATIENT_MS = 10_000;
+/** The same for what was silent a moment ago. */
+const DOUBTFUL_MS = 500;
 /** Ledger lines that are read of each host. */
 const LEDGER_LINES = 200;
 
@@ -23,17 +26,29 @@ export interface Stack {
   readonly hosts: ReadonlyMap<string, StackHost>;
 }
 
-/** Looks at everything at once. A host that cannot be reached costs its own rows alone. */
+/**
+ * Looks at everything at once. A host that cannot be reached costs its own rows alone.
+ * @param doubtful hosts that were silent a moment ago: who is back answers quickly, and nobody waits for the others
+ */
 export async function observe(
   stack: Stack,
   askMs: number = PATIENT_MS,
+  doubtful: ReadonlySet<string> = new Set(),
 ): Promise<Observation & { readonly ledger: readonly LedgerEntry[] }> {
   const { topology } = stack;
-  const logins = new Map(topology.hosts.map((host) => [host.name, login(hostOf(stack, host.name))]));
+  const limitAt = (host: string): number => (doubtful.has(host) ? Math.min(askMs, DOUBTFUL_MS) : askMs);
+  const logins = new Map(
+    topology.hosts.map(({ name }) => {
+      const reached = login(hostOf(stack, name));
+      return [name, doubtful.has(name) ? soon(reached) : reached] as const;
+    }),
+  );
   const reach = (name: string): Promise<string | null> => logins.get(name) ?? Promise.resolve("no such host");
   const [hosts, answers, routers] = await Promise.all([
     Promise.all(topology.hosts.map((host) => observeHost(stack, host, reach(host.name), askMs))),
-    Promise.all(topology.sites.map((site) => observeSite(stack, site, reach(site.host.name), askMs))),
+    Promise.all(
+      topology.sites.map((site) => observeSite(stack, site, reach(site.host.name), limitAt(site.host.name))),
+    ),
     Promise.all(
       topology.routers.map((router) => observeRouter(stack, router, reach(router.host.name), askMs)),
     ),
@@ -60,6 +75,20 @@ export function hostOf(stack: Stack, name: string): StackHost {
   const host = stack.hosts.get(name);
   if (host === undefined) throw new Error(`no connection to host ${name}`);
   return host;
+}
+
+async function soon(reached: Promise<string | null>): Promise<string | null> {
+  const late = new AbortController();
+  try {
+    return await Promise.race([
+      reached,
+      delay(DOUBTFUL_MS, `no answer within ${DOUBTFUL_MS / 1000} s, and none before`, {
+        signal: late.signal,
+      }),
+    ]);
+  } finally {
+    late.abort();
+  }
 }
 
 /** Null when the host can be reached; else why not. */
