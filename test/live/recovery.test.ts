@@ -131,7 +131,7 @@ describe("bin/recovery, in a sealed world", { timeout: 600_000 }, () => {
     const before = await history();
     const ran = await recovery("promote", "chi-02");
     expect(ran.code).toBe(3);
-    expect(ran.stderr).toContain("bin/recovery production promote chi-02 --stop-primary");
+    expect(ran.stderr).toContain("bin/recovery production flip-db --to chi-02");
     expect(await history()).toEqual(before);
   });
 
