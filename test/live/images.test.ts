@@ -32,7 +32,7 @@ describe("a new PostgreSQL image in production", { timeout: 600_000 }, () => {
     const preview = await world.engine("preview");
     expect(preview.code, preview.stderr).toBe(0);
     const text = said(preview);
-    expect(text).toMatch(/dal-01 is the declared primary[^]*bin\/recovery production promote chi-02/);
+    expect(text).toMatch(/dal-01 is the declared primary[^]*bin\/recovery production flip-db --to chi-02/);
     expect(text).toMatch(/4 to replace/);
   });
 
@@ -46,7 +46,7 @@ describe("a new PostgreSQL image in production", { timeout: 600_000 }, () => {
     const text = said(up);
     expect(up.code, text).toBe(1);
     expect(text).toMatch(
-      /dal-01 is the primary now, and `up` never replaces the primary's PostgreSQL container \(heatwave-postgres on dal-01\)[^]*bin\/recovery production promote chi-02[^]*pulumi up/,
+      /dal-01 is the primary now, and `up` never replaces the primary's PostgreSQL container \(heatwave-postgres on dal-01\)[^]*bin\/recovery production flip-db --to chi-02[^]*pulumi up/,
     );
     const after = await images.containers();
     expect(after.get(primary)).toEqual(before.get(primary));
