@@ -162,7 +162,6 @@ function steps(
 ): Step[] {
   const given: GrantView = { ...to.grant, epoch, timeline, state: "held", excluded };
   const except = gone.length === 0 ? "" : `, which excludes ${gone.map(({ name }) => name).join(", ")}`;
-  const [written, serve, ...rest] = afterPromotion(to.name, given, null);
   return [
     ...fenced.map((site): Step => fenceStep(site)),
     grantStep(to, given, except),
@@ -174,8 +173,7 @@ function steps(
       seconds: 5,
       mayFail: true,
     },
-    ...(written === undefined || serve === undefined ? [] : [written, serve]),
-    ...rest,
+    ...afterPromotion(to.name, given, null),
   ];
 }
 

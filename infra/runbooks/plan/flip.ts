@@ -91,14 +91,14 @@ function steps(from: Granted, to: Granted, settings: Settings): Step[] {
   const given: GrantView = { ...to.grant, epoch, timeline, state: "held", excluded };
   const suspended: GrantView = { ...from.grant, state: "suspended" };
   return [
-    ...before(from, to, settings.pause),
+    ...before(from, to),
     ...gap(from, to, given, suspended, settings.pause),
     ...after(from, to, given, suspended),
   ];
 }
 
 /** Everything slow, while the application writes on. */
-function before(from: Granted, to: Granted, pause: boolean): Step[] {
+function before(from: Granted, to: Granted): Step[] {
   return [
     {
       id: "reverse",
@@ -122,7 +122,7 @@ function before(from: Granted, to: Granted, pause: boolean): Step[] {
     {
       id: "ready",
       title: "Open what the gap needs, and a guard at every router",
-      action: { do: "ready", from: from.name, holdSeconds: HOLD_SECONDS, pause },
+      action: { do: "ready", from: from.name, holdSeconds: HOLD_SECONDS },
       seconds: 20,
       undo: [{ do: "dismiss" }],
     },

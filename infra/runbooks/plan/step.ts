@@ -37,7 +37,7 @@ export type Action =
   /** A stop `until: "checkpoint"` has come to its end. */
   | { readonly do: "await-stopped"; readonly site: string }
   /** Opens what the gap needs: at each router a guard that undoes hold and cut of `from` when its controller is gone. */
-  | { readonly do: "ready"; readonly from: string; readonly holdSeconds: number; readonly pause: boolean }
+  | { readonly do: "ready"; readonly from: string; readonly holdSeconds: number }
   /** What the guards watch over is as it was. */
   | { readonly do: "dismiss" }
   /** The old primary can log in at the new one to follow it: system identifier and way are right in that direction too. */
