@@ -11,7 +11,7 @@ import { paintFor } from "../engine/paint.ts";
 import { lossWords } from "./loss.ts";
 import type { FailoverOptions, YesOption } from "./program.ts";
 import { planLines } from "./runbook-text.ts";
-import { confirmed, runbook, withStack } from "./verbs.ts";
+import { askFirst, confirmed, runbook, withStack } from "./verbs.ts";
 
 const paint = paintFor(process.stderr, process.env);
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -119,17 +119,7 @@ function one(
 ): Promise<number> {
   return withStack(name, (stack) =>
     runbook(stack, (io) =>
-      runRunbook(
-        {
-          ...io,
-          confirm: async (agreed) => {
-            planLines(agreed, paint).forEach(say);
-            await confirmed(question, options.yes === true);
-            return undefined;
-          },
-        },
-        plan,
-      ),
+      runRunbook({ ...io, confirm: askFirst(() => question, options.yes === true) }, plan),
     ),
   );
 }

@@ -14,7 +14,7 @@ import { PROJECT } from "./context.ts";
 import { exitCodes } from "./exit-codes.ts";
 import type { FlipOptions } from "./program.ts";
 import { checkLines, gapOf, planLines } from "./runbook-text.ts";
-import { confirmed, runbook, withStack } from "./verbs.ts";
+import { askFirst, runbook, withStack } from "./verbs.ts";
 
 const paint = paintFor(process.stderr, process.env);
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -30,14 +30,7 @@ export function flipVerb(name: string, options: FlipOptions): Promise<number> {
     if (options.dryRun === true) return dryRun(stack, plan);
     const flip = async (io: Omit<RunbookIo, "confirm">): Promise<RunbookEnd> => {
       const end = await runRunbook(
-        {
-          ...io,
-          confirm: async (agreed) => {
-            planLines(agreed, paint, GAP_STEPS).forEach(say);
-            await confirmed(`Move the writes to ${agreed.to}?`, options.yes === true);
-            return undefined;
-          },
-        },
+        { ...io, confirm: askFirst((agreed) => `Move the writes to ${agreed.to}?`, options.yes === true) },
         plan,
       );
       const { to } = end.entry;

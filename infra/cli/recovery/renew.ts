@@ -13,7 +13,7 @@ import { paintFor } from "../engine/paint.ts";
 import { exitCodes } from "./exit-codes.ts";
 import type { RebuildOptions, YesOption } from "./program.ts";
 import { checkLines, planLines } from "./runbook-text.ts";
-import { confirmed, runbook, withStack } from "./verbs.ts";
+import { askFirst, runbook, withStack } from "./verbs.ts";
 
 const paint = paintFor(process.stderr, process.env);
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -57,17 +57,7 @@ function run(
   plan: (seen: Observation, id: string) => Planned,
 ): Promise<number> {
   return runbook(stack, async (io) => {
-    const end = await runRunbook(
-      {
-        ...io,
-        confirm: async (agreed) => {
-          planLines(agreed, paint).forEach(say);
-          await confirmed(question, yes === true);
-          return undefined;
-        },
-      },
-      plan,
-    );
+    const end = await runRunbook({ ...io, confirm: askFirst(() => question, yes === true) }, plan);
     repeatNotes(end);
     return end;
   });

@@ -9,6 +9,8 @@ import type { Stack } from "../../runbooks/observe/observe.ts";
 import { mergeLedgers } from "../../runbooks/observe/operations.ts";
 import { planPromote } from "../../runbooks/plan/promote.ts";
 import { goneSites, planStartPeerGone } from "../../runbooks/plan/start.ts";
+import { GAP_STEPS } from "../../runbooks/plan/flip.ts";
+import type { Plan } from "../../runbooks/plan/step.ts";
 import { RunbookError } from "../../runbooks/runbook-error.ts";
 import { paintFor } from "../engine/paint.ts";
 import { closeStack, openStack, STATE, whoami } from "./context.ts";
@@ -117,6 +119,15 @@ export async function confirmed(question: string, yes: boolean, variable = "RECO
   }
 }
 
+/** Shows a plan and asks whether to carry it out; nothing has to be accepted in words. */
+export const askFirst =
+  (question: (plan: Plan) => string, yes: boolean): RunbookIo["confirm"] =>
+  async (plan) => {
+    planLines(plan, paint, plan.verb === "flip-db" ? GAP_STEPS : []).forEach(say);
+    await confirmed(question(plan), yes);
+    return undefined;
+  };
+
 export function promoteVerb(
   name: string,
   to: string,
@@ -124,16 +135,8 @@ export function promoteVerb(
 ): Promise<number> {
   return withStack(name, (stack) =>
     runbook(stack, (io) =>
-      runRunbook(
-        {
-          ...io,
-          confirm: async (plan) => {
-            planLines(plan, paint).forEach(say);
-            await confirmed(`Promote ${to}?`, options.yes === true);
-            return undefined;
-          },
-        },
-        (seen) => planPromote(seen, { to, stopPrimary: options.stopPrimary === true }),
+      runRunbook({ ...io, confirm: askFirst(() => `Promote ${to}?`, options.yes === true) }, (seen) =>
+        planPromote(seen, { to, stopPrimary: options.stopPrimary === true }),
       ),
     ),
   );
