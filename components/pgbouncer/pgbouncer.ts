@@ -5,7 +5,8 @@ import type { Site } from "../../infra/topology/model.ts";
 import { createContainer } from "../docker-host/container.ts";
 import type { DockerHost } from "../docker-host/docker-host.ts";
 import { createFolder, createSecretFile, HostFile } from "../docker-host/host-file.ts";
-import { renderPgbouncerIni, SOCKET_DIRECTORY } from "./render/pgbouncer-ini.ts";
+import type { PostgresInstance } from "../postgres/postgres-instance.ts";
+import { renderPgbouncerIni, SERVER_DIRECTORY, SOCKET_DIRECTORY } from "./render/pgbouncer-ini.ts";
 import { renderUserlist } from "./render/userlist.ts";
 
 /** uid and gid of `postgres` in edoburu/pgbouncer (Alpine's). */
@@ -16,6 +17,8 @@ export interface PgBouncerArgs {
   readonly dockerHost: DockerHost;
   readonly pgbouncer: StackConfig["pgbouncer"];
   readonly secrets: Secrets;
+  /** The PostgreSQL whose socket it uses. */
+  readonly instance: PostgresInstance;
 }
 
 /** The pooler of one site. It points at the PostgreSQL beside it and is never edited at a flip. */
@@ -73,6 +76,7 @@ export class PgBouncer extends pulumi.ComponentResource {
           { source: `${directory}/conf`, target: "/etc/pgbouncer", readOnly: true },
           { source: `${directory}/secrets`, target: "/run/heatwave-secrets", readOnly: true },
           { source: `${directory}/run`, target: SOCKET_DIRECTORY, readOnly: false },
+          { source: `${site.postgres.directory}/run/sql`, target: SERVER_DIRECTORY, readOnly: true },
         ],
         // SIGTERM would wait for every client to leave (since 1.23); SIGINT waits for running transactions alone.
         stopSignal: "SIGINT",
@@ -83,7 +87,11 @@ export class PgBouncer extends pulumi.ComponentResource {
           timeoutSeconds: 3,
         },
       },
-      { parent: this, provider: dockerHost.provider, dependsOn: [folder, ini.applied, users] },
+      {
+        parent: this,
+        provider: dockerHost.provider,
+        dependsOn: [folder, ini.applied, users, ...args.instance.prepared],
+      },
     );
     this.registerOutputs({ container: this.container.name });
   }

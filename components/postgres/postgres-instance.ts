@@ -43,6 +43,8 @@ export interface PostgresInstanceArgs {
 export class PostgresInstance extends pulumi.ComponentResource {
   readonly volume: docker.Volume;
   readonly container: docker.Container;
+  /** Its folders on the host and the files in force: a container that uses its socket waits for these. */
+  readonly prepared: readonly pulumi.Resource[];
 
   constructor(name: string, args: PostgresInstanceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("heatwave:postgres:PostgresInstance", name, {}, opts);
@@ -53,14 +55,15 @@ export class PostgresInstance extends pulumi.ComponentResource {
         dockerHost,
         container: site.postgres.container,
         owner: POSTGRES_USER,
-        subfolders: ["conf=0755", "conf/incoming", "bin=0755", "secrets=0700", "run=0770"],
+        subfolders: ["conf=0755", "conf/incoming", "bin=0755", "secrets=0700", "run=0770", "run/sql=0755"],
       },
       { parent: this, dependsOn: [...dockerHost.ready] },
     );
     this.volume = this.createVolume(name, args);
     const room = this.createRoomCheck(name, args, this.volume);
     const files = [...this.createFiles(name, args, folder), ...this.createSecrets(name, args, folder)];
-    this.container = this.createServer(name, args, [folder, room, ...files]);
+    this.prepared = [folder, ...files];
+    this.container = this.createServer(name, args, [room, ...this.prepared]);
     this.registerOutputs({ container: this.container.name, volume: this.volume.name });
   }
 

@@ -38,7 +38,7 @@ export class Site extends pulumi.ComponentResource {
     );
     this.pooler = new PgBouncer(
       `${name}-pgbouncer`,
-      { site, dockerHost, pgbouncer: config.pgbouncer, secrets },
+      { site, dockerHost, pgbouncer: config.pgbouncer, secrets, instance: this.instance },
       { parent: this },
     );
     guard.follow(`${name}-pg-health`, this.health.container, site);

@@ -168,8 +168,6 @@ export const OWNED_POOLER_SETTINGS: readonly string[] = [
   "auth_user",
   "conffile",
   "default_pool_size",
-  "dns_max_ttl",
-  "dns_nxdomain_ttl",
   "listen_addr",
   "listen_port",
   "logfile",

@@ -91,6 +91,32 @@ describe("the restart table, with an application that writes all the time", () =
     });
   });
 
+  it("the primary's PostgreSQL comes back under another address", async () => {
+    await table.row("PostgreSQL under another address", async (primary) => {
+      const { host, postgres, pgHealth } = table.site(primary);
+      const address = `docker inspect -f '{{.NetworkSettings.Networks.kamal.IPAddress}}' ${postgres.container}`;
+      const before = await table.onHost(host.name, address);
+      const at = monotonicMs();
+      // What takes the address in the meantime stays until PostgreSQL has another one.
+      await table.onHost(
+        host.name,
+        [
+          `image=$(docker inspect -f '{{.Image}}' ${pgHealth.container})`,
+          `docker stop ${postgres.container}`,
+          `docker run -d --rm --name squatter --network kamal --ip ${before} --entrypoint node $image -e 'setInterval(Date, 1e9)'`,
+          `docker start ${postgres.container}`,
+        ].join(" && "),
+      );
+      try {
+        expect(await table.onHost(host.name, address)).not.toBe(before);
+        await table.writer.awaitRow(at, 60_000);
+      } finally {
+        await table.onHost(host.name, "docker rm -f squatter");
+      }
+      return at;
+    });
+  });
+
   it("the primary's host rebooted, its peer alive", async () => {
     await table.row("primary host rebooted, peer alive", async (primary) => {
       const at = monotonicMs();

@@ -4,14 +4,22 @@
 # on the text, with a socket of its own: whether it starts is the check, and what its console shows is what the running
 # one has to show after the reload.
 
+# The container of the PostgreSQL beside it, whose socket folder is mounted in it. Nothing where it is older than that.
+server_beside() {
+  docker inspect --format '{{range .Mounts}}{{if eq .Destination "/run/postgresql"}}{{.Source}}{{end}}{{end}}' "$container" |
+    sed -n 's,.*/\([^/]*\)/run/sql$,\1,p'
+}
+
+# The image whose psql asks the console: PgBouncer's has none.
+psql_image() {
+  docker inspect --format '{{.Image}}' "$(server_beside)" 2>/dev/null ||
+    fail "the PostgreSQL beside $container, whose psql would ask it, is not on this host"
+}
+
 # psql on a console, as PgBouncer's own user, which needs no password on its socket ($1: folder below the container's
-# `run`). PgBouncer's image has no psql; that of the PostgreSQL it points at has.
+# `run`).
 console() {
-  server=$(sed -n 's/^\* = host=\([^ ]*\) .*/\1/p' "$root/$container/conf/pgbouncer.ini")
-  image=$(docker inspect --format '{{.Image}}' "$server") || {
-    echo "no container $server on this host, whose psql would ask PgBouncer"
-    return 1
-  }
+  image=$(psql_image) || return 1
   socket=$1
   shift
   timeout 30 docker run --rm --pull never --network none -u "$pooler_user" -v "$root/$container/run:/run/pgbouncer:ro" \
@@ -61,8 +69,10 @@ throw_away() {
 
 trial_decided() { grep -q -e 'process up' -e '^ended' "$trial/log"; }
 
-# A container that was made before its socket was in a folder of the host is replaced in this very `up`.
-has_console() { running "$container" && [ -n "$(seen "$root/$container/run/socket")" ]; }
+# A container that was made before its sockets were in folders of the host is replaced in this very `up`.
+has_console() {
+  running "$container" && [ -n "$(seen "$root/$container/run/socket")" ] && [ -n "$(server_beside)" ]
+}
 
 USERS_INSIDE=/run/heatwave-secrets/userlist.txt
 
@@ -113,8 +123,7 @@ verify_pooler() {
 pooler_console() {
   container=$1
   pooler_user=$(docker inspect --format '{{.Config.User}}' "$container")
-  server=$(sed -n 's/^\* = host=\([^ ]*\) .*/\1/p' "$root/$container/conf/pgbouncer.ini")
-  image=$(docker inspect --format '{{.Image}}' "$server") || fail "no container $server on this host, whose psql would ask $container"
+  image=$(psql_image) || exit 1
   exec docker run --rm -i --pull never --network none -u "$pooler_user" -v "$root/$container/run:/run/pgbouncer:ro" \
     --entrypoint psql "$image" -X -q -A -t -h /run/pgbouncer -p "$(pooler_port)" -U pgbouncer -d pgbouncer
 }

@@ -8,12 +8,19 @@ export const HEALTH_POOL = "heatwave_health";
 /** Its socket, in a folder of the host: the console is reached there without a password, by its own user alone. */
 export const SOCKET_DIRECTORY = "/run/pgbouncer";
 
+/** Where it finds the socket of the PostgreSQL beside it, inside its container. */
+export const SERVER_DIRECTORY = "/run/postgresql";
+
 /** Where PgBouncer finds its users, inside its container. */
 const AUTH_FILE = "/run/heatwave-secrets/userlist.txt";
 
-/** `pgbouncer.ini` of one site. It points at the PostgreSQL beside it, by name, and is never edited at a flip. */
+/**
+ * `pgbouncer.ini` of one site. It points at the PostgreSQL beside it, by its socket, and is never edited at a flip. Not by
+ * name: c-ares keeps an answer as long as Docker's DNS says, 600 s, so that a pooler would stay away from a container
+ * that came back under another address (docs/decisions/0025-pooler-by-socket.md).
+ */
 export function renderPgbouncerIni(site: Site, pgbouncer: StackConfig["pgbouncer"]): string {
-  const server = `host=${site.postgres.container} port=${site.postgres.port}`;
+  const server = `host=${SERVER_DIRECTORY} port=${site.postgres.port}`;
   const declared = Object.entries(pgbouncer.parameters);
   const names = new Set(declared.map(([name]) => name));
   return [
@@ -35,12 +42,8 @@ export function renderPgbouncerIni(site: Site, pgbouncer: StackConfig["pgbouncer
       ["max_client_conn", pgbouncer.maxClientConn],
       ["default_pool_size", pgbouncer.defaultPoolSize],
     ]),
-    ";; PostgreSQL may have gone and come back, under another address: ask again at once.",
-    ...settings([
-      ["dns_max_ttl", 1],
-      ["dns_nxdomain_ttl", 1],
-      ["server_login_retry", 1],
-    ]),
+    ";; PostgreSQL may have gone and come back: ask again at once.",
+    ...settings([["server_login_retry", 1]]),
     ";; heatwave's defaults, which `heatwave:pgbouncer.parameters` overrules.",
     ...settings(DEFAULTS.filter(([name]) => !names.has(name))),
     ...(declared.length === 0

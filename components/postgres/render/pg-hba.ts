@@ -1,6 +1,6 @@
 import type { StackConfig } from "../../../infra/config/schema.ts";
 import type { Site, Topology } from "../../../infra/topology/model.ts";
-import { HEALTH_ROLE, REPLICATION_ROLE } from "./roles.ts";
+import { REPLICATION_ROLE } from "./roles.ts";
 
 /** `pg_hba.conf` of one site: the same rules at every place, with the other sites' addresses. */
 export function renderPgHba(topology: Topology, site: Site, postgres: StackConfig["postgres"]): string {
@@ -9,9 +9,12 @@ export function renderPgHba(topology: Topology, site: Site, postgres: StackConfi
     "# Rendered by heatwave. Declare further rules in the stack file: this file is replaced by the next `up`.",
     "# TYPE  DATABASE  USER  ADDRESS  METHOD",
     "",
-    "# Operators inside the container, and the health endpoint through the shared socket.",
+    "# Operators inside the container.",
     rule("local", "all", "postgres", "", "peer"),
-    rule("local", "postgres", HEALTH_ROLE, "", "scram-sha-256"),
+    "",
+    "# The health endpoint, and applications through the PgBouncer beside it, by the shared socket.",
+    rule("local", "all", REPLICATION_ROLE, "", "reject"),
+    rule("local", "all", "all", "", "scram-sha-256"),
     "",
     "# The other sites' standbys and rewinds, by tailnet address.",
     ...peers.flatMap((peer) => [
@@ -23,7 +26,7 @@ export function renderPgHba(topology: Topology, site: Site, postgres: StackConfi
     "# The superuser never comes over the network.",
     rule("host", "all", "postgres", "all", "reject"),
     "",
-    "# Applications, through the PgBouncer on this host's Docker network.",
+    "# What else is on this host's Docker network.",
     rule("host", "all", "all", "samenet", "scram-sha-256"),
     ...(postgres.hba.length === 0 ? [] : ["", "# Declared in the stack file."]),
     ...postgres.hba.map((declared) =>
