@@ -12,13 +12,10 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { acknowledgedOf, gapsOf, longest } from "../infra/rehearsal/writer/figures.ts";
-import { monotonicMs } from "../infra/rehearsal/writer/records.ts";
 import { GAP_STEPS } from "../infra/runbooks/plan/flip.ts";
-import { Floor } from "./floor.ts";
 import { spread, writesAround } from "./figures.ts";
+import { interleave } from "./interleaved.ts";
 import { renderPage } from "./page.ts";
-import type { FlipFigures } from "./series.ts";
-import { EVERY_MS, FlipSeries, KEPT_CLIENTS } from "./series.ts";
 import { benchWorld, ROOT, setPooling, wholeAgain, worldUp } from "./world.ts";
 
 const { values } = parseArgs({
@@ -38,36 +35,28 @@ if (values.pooling !== undefined && !["session", "transaction"].includes(values.
   throw new Error(`--pooling: ${values.pooling}; allowed: session, transaction`);
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const sum = <T>(list: readonly T[], of: (one: T) => number): number =>
+  list.reduce((total, one) => total + of(one), 0);
 const name = `bench-${values.stack}`;
 const options = ["--stack", values.stack, "--world", name, "--yes"];
 await worldUp(options, say);
 const world = await benchWorld(name, values.stack, options);
+const routerName = (n: number): string => world.topology.routers[n]?.host.name ?? "";
 try {
   const pooling = values.pooling ?? world.stack.pgbouncer.poolMode;
   await setPooling(world, pooling);
-  const floors: number[] = [];
-  const figures: FlipFigures[] = [];
-  const floor = await Floor.begin(world, KEPT_CLIENTS, EVERY_MS);
-  const series = await FlipSeries.begin(world);
-  let moment = monotonicMs();
-  for (let n = 1; n <= flips; n += 1) {
-    // One after the other: what the machine does meanwhile is the same for both.
-    const bare = await floor.flip();
-    floors.push(bare);
-    moment = monotonicMs();
-    const flip = await series.flip();
-    figures.push(flip);
+  const done = await interleave(world, flips, async ({ n, flip, floorMs }, series) => {
     say(
-      `${String(n).padStart(3)}  ${flip.from} → ${flip.to}  gap ${Math.round(flip.gapMs)} ms  floor ${Math.round(bare)} ms  ${flip.said}`,
+      `${String(n).padStart(3)}  ${flip.from} → ${flip.to}  gap ${Math.round(flip.gapMs)} ms  floor ${Math.round(floorMs)} ms  ${flip.said}`,
     );
     await wholeAgain(series);
-  }
-  const rows = acknowledgedOf((await series.records()).kept);
-  const { kept, fresh } = await series.end();
-  await floor.end();
-
+  });
+  const { kept, fresh } = done.report;
+  const all = [kept, ...fresh];
+  const figures = done.pairs.map(({ flip }) => flip);
+  const rows = acknowledgedOf(done.kept);
   const gap = spread(figures.map(({ gapMs }) => gapMs));
-  const bare = spread(floors);
+  const bare = spread(done.pairs.map(({ floorMs }) => floorMs));
   const rejoin = spread(figures.map(({ rejoinMs }) => rejoinMs));
   const phasesMs = Object.fromEntries(
     Object.keys(figures[0]?.phases ?? {}).map((phase) => [
@@ -75,13 +64,16 @@ try {
       spread(figures.map(({ phases }) => phases[phase] ?? 0)).median,
     ]),
   );
-  const around = longest(gapsOf(rows.filter(({ answered }) => answered >= moment)))?.from ?? moment;
+  const around = longest(gapsOf(rows.filter(({ answered }) => answered >= done.last)))?.from ?? done.last;
   const result = {
     flips,
-    lost: kept.lost + fresh.lost,
-    refused: (fresh.errors.refused ?? 0) + (fresh.errors["reset before authentication"] ?? 0),
-    errors: { kept: kept.errors, new: fresh.errors },
-    inDoubt: kept.unanswered + fresh.unanswered,
+    lost: sum(all, ({ lost }) => lost),
+    refused: sum(fresh, ({ errors }) => (errors.refused ?? 0) + (errors["reset before authentication"] ?? 0)),
+    errors: {
+      kept: kept.errors,
+      new: Object.fromEntries(fresh.map(({ errors }, n) => [routerName(n), errors])),
+    },
+    inDoubt: sum(all, ({ unanswered }) => unanswered),
     pooling,
     gapMs: gap,
     floorMs: bare,
@@ -117,7 +109,7 @@ try {
   say(`floor       median ${bare.median} ms, p95 ${bare.p95} ms, longest ${bare.max} ms`);
   say(`rejoined    median ${rejoin.median} ms, longest ${rejoin.max} ms`);
   say(
-    `rows        ${kept.acknowledged + fresh.acknowledged} acknowledged, ${result.lost} lost, ${result.inDoubt} in doubt`,
+    `rows        ${sum(all, ({ acknowledged }) => acknowledged)} acknowledged, ${result.lost} lost, ${result.inDoubt} in doubt`,
   );
   say(`page        ${values.page}`);
   if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);

@@ -18,7 +18,7 @@ export interface FlipFigures {
   readonly to: string;
   /** Longest time between two acknowledged commits around it, milliseconds, of the clients that keep their session. */
   readonly gapMs: number;
-  /** The same of those that connect for each row. */
+  /** The same of those that connect for each row, through any router. */
   readonly newGapMs: number;
   /** Hold to release by the runbook, milliseconds. */
   readonly heldMs: number;
@@ -33,33 +33,38 @@ export interface FlipFigures {
 }
 
 export interface SeriesReport {
+  /** Of the clients that keep their session. */
   readonly kept: WriterReport;
-  readonly fresh: WriterReport;
+  /** Of those that connect for each row, one report per router. */
+  readonly fresh: readonly WriterReport[];
 }
 
 /** Flips one after the other, while an application writes through every way that it has. */
 export class FlipSeries {
   readonly #world: BenchWorld;
   readonly #kept: Writer;
-  readonly #fresh: Writer;
+  readonly #fresh: readonly Writer[];
 
-  private constructor(world: BenchWorld, kept: Writer, fresh: Writer) {
+  private constructor(world: BenchWorld, kept: Writer, fresh: readonly Writer[]) {
     this.#world = world;
     this.#kept = kept;
     this.#fresh = fresh;
   }
 
   static async begin(world: BenchWorld): Promise<FlipSeries> {
-    const { plan, stack, overlay } = world;
+    const { plan, stack, overlay, topology } = world;
     const kept = await Writer.start(plan, stack, overlay, { clients: KEPT_CLIENTS, everyMs: EVERY_MS });
-    const fresh = await Writer.start(plan, stack, overlay, {
-      clients: NEW_CLIENTS,
-      everyMs: 2 * EVERY_MS,
-      connection: "new",
-      name: "new",
-      sampleEveryMs: 0,
-    });
-    return new FlipSeries(world, kept, fresh);
+    const fresh = topology.routers.map(({ host }) =>
+      Writer.start(plan, stack, overlay, {
+        router: host.name,
+        clients: NEW_CLIENTS,
+        everyMs: 2 * EVERY_MS,
+        connection: "new",
+        name: "new",
+        sampleEveryMs: 0,
+      }),
+    );
+    return new FlipSeries(world, kept, await Promise.all(fresh));
   }
 
   recovery(...args: readonly string[]) {
@@ -72,8 +77,10 @@ export class FlipSeries {
   }
 
   async records(): Promise<{ readonly kept: WriterRecord[]; readonly fresh: WriterRecord[] }> {
-    const [kept, fresh] = await Promise.all([this.#kept.records(), this.#fresh.records()]);
-    return { kept, fresh };
+    const [kept, ...fresh] = await Promise.all(
+      [this.#kept, ...this.#fresh].map((writer) => writer.records()),
+    );
+    return { kept: kept ?? [], fresh: fresh.flat() };
   }
 
   /** @throws Error with the runbook's words when it does not end well */
@@ -83,10 +90,8 @@ export class FlipSeries {
     if (ran.code !== 0) throw new Error(`flip-db exited with ${ran.code}\n${ran.stderr}`);
     const [entry] = JSON.parse((await this.recovery("history", "--json")).stdout) as LedgerEntry[];
     if (entry?.from == null || entry.to === null) throw new Error("the ledger does not have the flip");
-    await Promise.all([
-      this.#kept.awaitRow(monotonicMs(), 20_000),
-      this.#fresh.awaitRow(monotonicMs(), 20_000),
-    ]);
+    const now = monotonicMs();
+    await Promise.all([this.#kept, ...this.#fresh].map((writer) => writer.awaitRow(now, 20_000)));
     const { kept, fresh } = await this.records();
     const phase = (names: readonly string[]): number =>
       names.reduce((sum, name) => sum + (entry.phases[name] ?? 0), 0);
@@ -108,13 +113,16 @@ export class FlipSeries {
   }
 
   async end(): Promise<SeriesReport> {
-    const [kept, fresh] = await Promise.all([this.#kept.report(), this.#fresh.report()]);
+    const [kept, fresh] = await Promise.all([
+      this.#kept.report(),
+      Promise.all(this.#fresh.map((writer) => writer.report())),
+    ]);
     await this.discard();
     return { kept, fresh };
   }
 
   async discard(): Promise<void> {
-    await Promise.all([this.#kept.discard(), this.#fresh.discard()]);
+    await Promise.all([this.#kept, ...this.#fresh].map((writer) => writer.discard()));
   }
 }
 

@@ -55,6 +55,7 @@ const LONG = [
   "faults",
   "flip-aborts",
   "flip-links",
+  "flip-series",
   "hosts",
   "images",
   "interchange",
@@ -62,6 +63,7 @@ const LONG = [
   "maintenance",
   "operator",
   "recovery",
+  "rebuild",
   "rejoin",
   "secrets",
 ].map((name) => `test/live/${name}.test.ts`);

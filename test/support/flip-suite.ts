@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, vi } from "vitest";
 import type { SeriesReport } from "../../bench/series.ts";
 import { FlipSeries } from "../../bench/series.ts";
+import type { BenchWorld } from "../../bench/world.ts";
 import { benchWorld } from "../../bench/world.ts";
 import { healLinks } from "../../infra/rehearsal/faults/network.ts";
 import type { Finding } from "../../infra/runbooks/judge.ts";
@@ -15,30 +16,43 @@ export type Seen = Observation & { readonly verdict: Finding; readonly findings:
 
 export const otherThan = (site: string): string => (site === "dal-01" ? "chi-02" : "dal-01");
 
-/** A sealed world of production, flipped under an application that writes all the time. */
+/** A sealed world of a stack, flipped under an application that writes all the time. */
 export class FlipSuite {
-  readonly world = new Rehearsal("production");
+  readonly stack: string;
+  readonly world: Rehearsal;
   readonly #root: string;
   #live: LiveWorld | undefined;
   #series: FlipSeries | undefined;
 
   /** @param root the project's folder */
-  constructor(root: string) {
+  constructor(root: string, stack = "production") {
     this.#root = root;
+    this.stack = stack;
+    this.world = new Rehearsal(stack);
   }
 
   /** World, writers and healing around each test. */
   install(): void {
+    this.installWorld();
+    beforeEach(async () => {
+      this.#series = await FlipSeries.begin(await this.bench());
+      return () => this.series.discard();
+    });
+  }
+
+  /** World and healing alone, for a test that brings its own writers. */
+  installWorld(): void {
     inWorld(this.world);
     beforeAll(async () => {
       this.#live = await liveWorld(this.world, this.#root);
     });
-    beforeEach(async () => {
-      const options = ["--stack", "production", "--world", this.world.world, "--yes", "--stand-ins"];
-      this.#series = await FlipSeries.begin(await benchWorld(this.world.world, "production", options));
-      return () => this.series.discard();
-    });
     afterAll(() => healLinks(this.live.plan));
+  }
+
+  /** The world as the bench sees it. */
+  bench(): Promise<BenchWorld> {
+    const options = ["--stack", this.stack, "--world", this.world.world, "--yes", "--stand-ins"];
+    return benchWorld(this.world.world, this.stack, options);
   }
 
   get live(): LiveWorld {
@@ -52,7 +66,7 @@ export class FlipSuite {
   }
 
   recovery(...args: readonly string[]): Promise<Ran> {
-    return this.world.attempt("exec", "--", "env", "RECOVERY_YES=1", "bin/recovery", "production", ...args);
+    return this.world.attempt("exec", "--", "env", "RECOVERY_YES=1", "bin/recovery", this.stack, ...args);
   }
 
   async topology(): Promise<Seen> {
@@ -79,7 +93,7 @@ export class FlipSuite {
     const { world } = this;
     await world.controller("rm -f /tmp/go /tmp/paused");
     const line = [
-      `RECOVERY_YES=1 RECOVERY_PAUSE_BEFORE=${step}=/tmp/go bin/recovery production flip-db 2>/tmp/paused`,
+      `RECOVERY_YES=1 RECOVERY_PAUSE_BEFORE=${step}=/tmp/go bin/recovery ${this.stack} flip-db 2>/tmp/paused`,
       "code=$?; cat /tmp/paused >&2; exit $code",
     ].join("; ");
     const flip = world.attempt("exec", "--", "sh", "-c", line);
@@ -100,13 +114,18 @@ export class FlipSuite {
   /** Nothing was lost, doubled, or written at two places. Ends the writers. */
   async proven(what: string): Promise<SeriesReport> {
     const report = await this.series.end();
-    const { kept, fresh } = report;
-    console.log(
-      `${what}: ${kept.acknowledged + fresh.acknowledged} rows, longest gap ${Math.round(kept.longestGap?.ms ?? 0)} ms, ` +
-        `errors ${JSON.stringify(kept.errors)} and ${JSON.stringify(fresh.errors)}`,
-    );
-    for (const one of [kept, fresh]) expect(one).toMatchObject({ lost: 0, duplicates: 0 });
-    expect(kept.writability?.overlaps).toEqual([]);
+    nothingLost(what, report);
     return report;
   }
+}
+
+/** No acknowledged row is lost or doubled, and no two instances ever took writes at once. */
+export function nothingLost(what: string, { kept, fresh }: SeriesReport): void {
+  const rows = [kept, ...fresh].reduce((sum, { acknowledged }) => sum + acknowledged, 0);
+  console.log(
+    `${what}: ${rows} rows, longest gap ${Math.round(kept.longestGap?.ms ?? 0)} ms, ` +
+      `errors ${JSON.stringify(kept.errors)} and ${JSON.stringify(fresh.map(({ errors }) => errors))}`,
+  );
+  for (const one of [kept, ...fresh]) expect(one).toMatchObject({ lost: 0, duplicates: 0 });
+  expect(kept.writability?.overlaps).toEqual([]);
 }

@@ -1,0 +1,68 @@
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { spread } from "../../bench/figures.ts";
+import type { Pair } from "../../bench/interleaved.ts";
+import { interleave } from "../../bench/interleaved.ts";
+import { KEPT_CLIENTS } from "../../bench/series.ts";
+import { setPooling } from "../../bench/world.ts";
+import { FlipSuite, nothingLost } from "../support/flip-suite.ts";
+
+/** Flips of each stack file and each way of pooling. */
+const FLIPS = process.env["HEATWAVE_ALL"] === "1" ? 50 : 4;
+/** Milliseconds for the old primary to stream again, after the release. */
+const REJOIN_MS = 3000;
+/** What a gap may be, in the floor's median: in the middle, and in one of twenty. */
+const MEDIAN_OF_FLOOR = 1.5;
+const P95_OF_FLOOR = 3;
+
+/** The application that was flipped heard of it as little as its way of pooling allows. */
+function hardlyNoticed({ flip }: Pair): void {
+  expect(flip).toMatchObject({ said: "", newErrors: {} });
+  expect(Object.keys(flip.errors).filter((kind) => kind !== "reset")).toEqual([]);
+  // Session pooling: each session once. Transaction pooling: a statement that waited and never ran.
+  expect(flip.errors.reset ?? 0).toBeLessThanOrEqual(KEPT_CLIENTS);
+  expect(flip.rejoinMs).toBeLessThan(REJOIN_MS);
+}
+
+function asQuickAsTheFloor(what: string, pairs: readonly Pair[]): void {
+  const gap = spread(pairs.map(({ flip }) => flip.gapMs));
+  const floor = spread(pairs.map(({ floorMs }) => floorMs));
+  const rejoin = spread(pairs.map(({ flip }) => flip.rejoinMs));
+  console.log(
+    `${what}: gap median ${gap.median} ms, p95 ${gap.p95} ms, longest ${gap.max} ms; ` +
+      `floor median ${floor.median} ms, p95 ${floor.p95} ms, longest ${floor.max} ms; ` +
+      `${(gap.median / floor.median).toFixed(2)} × and ${(gap.p95 / floor.median).toFixed(2)} ×; ` +
+      `rejoined median ${rejoin.median} ms, longest ${rejoin.max} ms`,
+  );
+  expect(gap.median).toBeLessThanOrEqual(MEDIAN_OF_FLOOR * floor.median);
+  expect(gap.p95).toBeLessThanOrEqual(P95_OF_FLOOR * floor.median);
+}
+
+describe.each(["production", "staging"])("flips of %s in turn with the floor", (stack) => {
+  const suite = new FlipSuite(join(import.meta.dirname, "../.."), stack);
+  suite.installWorld();
+
+  it.each(["session", "transaction"])(
+    `${FLIPS} flips back and forth, %s pooling: nothing lost, no new connection fails, as quick as by hand`,
+    { timeout: 3_600_000 },
+    async (pooling) => {
+      const world = await suite.bench();
+      await setPooling(world, pooling);
+      let at = await suite.whole();
+      const { pairs, report } = await interleave(world, FLIPS, async (pair) => {
+        hardlyNoticed(pair);
+        expect(pair.flip.from).toBe(at);
+        // Nothing is held, locked or overridden any more, and both are in step.
+        at = await suite.whole();
+        expect(pair.flip.to).toBe(at);
+      });
+      nothingLost(`${FLIPS} flips of ${stack}, ${pooling} pooling`, report);
+      // A row whose COMMIT was not answered, and is there all the same, would have been in doubt.
+      if (pooling === "transaction")
+        expect([report.kept, ...report.fresh].map(({ unanswered }) => unanswered)).toEqual(
+          [report.kept, ...report.fresh].map(() => 0),
+        );
+      asQuickAsTheFloor(`${FLIPS} flips of ${stack}, ${pooling} pooling`, pairs);
+    },
+  );
+});
