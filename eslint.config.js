@@ -25,6 +25,16 @@ export default tseslint.config(
   { files: ["**/*.js", "**/*.cjs", "**/*.mjs"], ...tseslint.configs.disableTypeChecked },
   {
     files: ["test/**/*.ts"],
-    rules: { "@typescript-eslint/no-non-null-assertion": "off" },
+    rules: {
+      "@typescript-eslint/no-non-null-assertion": "off",
+      "no-restricted-syntax": [
+        "error",
+        {
+          selector:
+            "CallExpression[callee.property.name='toMatchObject'] > ObjectExpression ObjectExpression[properties.length=0]",
+          message: "{} matches every object here: this cannot fail. NOTHING of test/support/nothing.ts can.",
+        },
+      ],
+    },
   },
 );

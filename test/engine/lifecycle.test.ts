@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 
 import { EngineStack, nameOf } from "../support/engine-stack.ts";
+import { NOTHING } from "../support/nothing.ts";
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -48,7 +49,7 @@ describe("a program's life", () => {
       urn: "urn:pulumi:dev::scenarios::pulumi:providers:fake::default",
       custom: true,
       id: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
-      inputs: { __internal: {} },
+      inputs: { __internal: NOTHING },
     });
     expect(provider).not.toHaveProperty("parent");
 

@@ -3,26 +3,14 @@ import { describe, expect, it } from "vitest";
 import { spread } from "../../bench/figures.ts";
 import type { Pair } from "../../bench/interleaved.ts";
 import { interleave } from "../../bench/interleaved.ts";
-import { KEPT_CLIENTS } from "../../bench/series.ts";
 import { setPooling } from "../../bench/world.ts";
-import { FlipSuite, nothingLost } from "../support/flip-suite.ts";
+import { FlipSuite, hardlyNoticed, nothingLost } from "../support/flip-suite.ts";
 
 /** Flips of each stack file and each way of pooling. */
 const FLIPS = process.env["HEATWAVE_ALL"] === "1" ? 50 : 4;
-/** Milliseconds for the old primary to stream again, after the release. */
-const REJOIN_MS = 3000;
 /** What a gap may be, in the floor's median: in the middle, and in one of twenty. */
 const MEDIAN_OF_FLOOR = 1.5;
 const P95_OF_FLOOR = 3;
-
-/** The application that was flipped heard of it as little as its way of pooling allows. */
-function hardlyNoticed({ flip }: Pair): void {
-  expect(flip).toMatchObject({ said: "", newErrors: {} });
-  expect(Object.keys(flip.errors).filter((kind) => kind !== "reset")).toEqual([]);
-  // Session pooling: each session once. Transaction pooling: a statement that waited and never ran.
-  expect(flip.errors.reset ?? 0).toBeLessThanOrEqual(KEPT_CLIENTS);
-  expect(flip.rejoinMs).toBeLessThan(REJOIN_MS);
-}
 
 function asQuickAsTheFloor(what: string, pairs: readonly Pair[]): void {
   const gap = spread(pairs.map(({ flip }) => flip.gapMs));
@@ -50,7 +38,7 @@ describe.each(["production", "staging"])("flips of %s in turn with the floor", (
       await setPooling(world, pooling);
       let at = await suite.whole();
       const { pairs, report } = await interleave(world, FLIPS, async (pair) => {
-        hardlyNoticed(pair);
+        hardlyNoticed(pair.flip);
         expect(pair.flip.from).toBe(at);
         // Nothing is held, locked or overridden any more, and both are in step.
         at = await suite.whole();

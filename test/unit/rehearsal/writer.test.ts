@@ -3,6 +3,7 @@ import { kindOf } from "../../../infra/rehearsal/writer/errors.ts";
 import { figuresOf, overlapsOf, spansOf } from "../../../infra/rehearsal/writer/figures.ts";
 import type { Sample, WriterRecord } from "../../../infra/rehearsal/writer/records.ts";
 import { parseLines } from "../../../infra/rehearsal/writer/records.ts";
+import { NOTHING } from "../../support/nothing.ts";
 
 const ack = (answered: number, sequence = answered): WriterRecord => ({
   ...{ kind: "ack", client: "a", sequence, sent: answered - 1, answered },
@@ -52,7 +53,7 @@ describe("figures of a mark", () => {
       records,
       1000,
     );
-    expect(first).toMatchObject({ gapMs: 90, errors: {} });
+    expect(first).toMatchObject({ gapMs: 90, errors: NOTHING });
     expect(second).toMatchObject({ gapMs: 790, writableAfterMs: 795, errors: { refused: 1 } });
   });
 });
