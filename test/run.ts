@@ -55,6 +55,7 @@ const LONG = [
   "faults",
   "flip-aborts",
   "flip-links",
+  "flip-refusals",
   "flip-series",
   "hosts",
   "images",

@@ -4,9 +4,10 @@ import { healAll } from "../../infra/rehearsal/faults/active.ts";
 import { powerOff, powerOn } from "../../infra/rehearsal/faults/power.ts";
 import { acknowledgedOf } from "../../infra/rehearsal/writer/figures.ts";
 import { Writer } from "../../infra/rehearsal/writer/writer.ts";
-import type { LedgerEntry, Observation } from "../../infra/runbooks/observe/observation.ts";
+import type { LedgerEntry } from "../../infra/runbooks/observe/observation.ts";
 import type { LiveWorld } from "../support/live-world.ts";
 import { liveWorld } from "../support/live-world.ts";
+import type { Seen } from "../support/recovery-cli.ts";
 import type { Ran } from "../support/rehearsal.ts";
 import { Rehearsal } from "../support/rehearsal.ts";
 import { inWorld } from "../support/world-suite.ts";
@@ -47,7 +48,7 @@ class Operator {
     return line.at;
   }
 
-  async topology(): Promise<Observation> {
+  async topology(): Promise<Seen> {
     const ran = await this.world.attempt(
       "exec",
       "--",
@@ -56,7 +57,33 @@ class Operator {
       "topology",
       "--json",
     );
-    return JSON.parse(ran.stdout) as Observation;
+    return JSON.parse(ran.stdout) as Seen;
+  }
+
+  /** `rejoin SITE`, which must end with a whole stack that excludes nobody; then the writes go back to it by a flip. */
+  async rejoinsAndFlipsBack(site: string): Promise<void> {
+    const rejoined = await this.run("rejoin", site);
+    console.log(rejoined.stderr.split("\n").slice(-25).join("\n"));
+    expect(rejoined.code, rejoined.stderr).toBe(0);
+    const [run] = await this.history();
+    console.log(`what it held alone: ${run?.notes?.join("; ") ?? "nothing was noted"}`);
+    await this.whole();
+    const flipped = await this.run("flip-db", "--to", site);
+    expect(flipped.code, flipped.stderr).toBe(0);
+    const seen = await this.whole();
+    expect(seen.primaries).toEqual([site]);
+    expect(seen.sites.flatMap(({ grant }) => grant?.excluded ?? [])).toEqual([]);
+  }
+
+  whole(): Promise<Seen> {
+    return vi.waitFor(
+      async () => {
+        const seen = await this.topology();
+        expect(["healthy", "not-declared"], seen.verdict.text).toContain(seen.verdict.code);
+        return seen;
+      },
+      { timeout: 60_000, interval: 500 },
+    );
   }
 
   async history(): Promise<readonly LedgerEntry[]> {
@@ -128,11 +155,19 @@ describe("failover where the old primary's PostgreSQL is dead", { timeout: 600_0
       },
       { timeout: 60_000, interval: 500 },
     );
-    const report = await writer.stop();
+    const report = await writer.report();
     expect(report.writability?.overlaps).toEqual([]);
     // Asynchronous: what the dead one had not sent is what was accepted.
     console.log(`${report.acknowledged} rows, ${report.lost} of them given up, ${report.duplicates} double`);
     expect(report.duplicates).toBe(0);
+  });
+
+  it("rejoin brings it back, and a flip gives it the writes again: nothing more is lost", async () => {
+    const { lost } = await writer.report();
+    await operator.rejoinsAndFlipsBack("dal-01");
+    const report = await writer.stop();
+    expect(report).toMatchObject({ lost, duplicates: 0 });
+    expect(report.writability?.overlaps).toEqual([]);
   });
 });
 
@@ -192,9 +227,17 @@ describe(
         },
         { timeout: 90_000, interval: 500 },
       );
-      const report = await writer.stop();
+      const report = await writer.report();
       expect(report.writability?.overlaps).toEqual([]);
       console.log(`${report.acknowledged} rows, ${report.lost} of them given up`);
+    });
+
+    it("rejoin brings it back, and a flip gives it the writes again: nothing more is lost", async () => {
+      const { lost } = await writer.report();
+      await operator.rejoinsAndFlipsBack("ams");
+      const report = await writer.stop();
+      expect(report).toMatchObject({ lost, duplicates: 0 });
+      expect(report.writability?.overlaps).toEqual([]);
     });
   },
 );

@@ -5,6 +5,7 @@ import type { BenchWorld } from "../../bench/world.ts";
 import { benchWorld } from "../../bench/world.ts";
 import { healLinks } from "../../infra/rehearsal/faults/network.ts";
 import type { Finding } from "../../infra/runbooks/judge.ts";
+import type { Site } from "../../infra/topology/model.ts";
 import type { Observation } from "../../infra/runbooks/observe/observation.ts";
 import type { LiveWorld } from "./live-world.ts";
 import { liveWorld } from "./live-world.ts";
@@ -31,9 +32,12 @@ export class FlipSuite {
     this.world = new Rehearsal(stack);
   }
 
-  /** World, writers and healing around each test. */
-  install(): void {
-    this.installWorld();
+  /**
+   * World, writers and healing around each test.
+   * @param options of `bin/rehearse up`
+   */
+  install(...options: readonly string[]): void {
+    this.installWorld(...options);
     beforeEach(async () => {
       this.#series = await FlipSeries.begin(await this.bench());
       return () => this.series.discard();
@@ -41,12 +45,26 @@ export class FlipSuite {
   }
 
   /** World and healing alone, for a test that brings its own writers. */
-  installWorld(): void {
-    inWorld(this.world);
+  installWorld(...options: readonly string[]): void {
+    inWorld(this.world, ...options);
     beforeAll(async () => {
       this.#live = await liveWorld(this.world, this.#root);
     });
     afterAll(() => healLinks(this.live.plan));
+  }
+
+  /** A site of the stack. */
+  site(name: string): Site {
+    const site = this.live.topology.sites.find((one) => one.name === name);
+    if (site === undefined) throw new Error(`no site ${name}`);
+    return site;
+  }
+
+  /** The other one of two sites. */
+  other(name: string): Site {
+    const site = this.live.topology.sites.find((one) => one.name !== name);
+    if (site === undefined) throw new Error("there is one site");
+    return site;
   }
 
   /** The world as the bench sees it. */

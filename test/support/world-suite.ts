@@ -11,10 +11,13 @@ export function topologyOf(stack: string, directory: string): Topology {
   return buildTopology(loadStackFile(directory, stack));
 }
 
-/** Makes the world and brings the stack up before the tests; removes it after, and proves that nothing stays. */
-export function inWorld(world: Rehearsal): void {
+/**
+ * Makes the world and brings the stack up before the tests; removes it after, and proves that nothing stays.
+ * @param options of `bin/rehearse up`
+ */
+export function inWorld(world: Rehearsal, ...options: readonly string[]): void {
   beforeAll(async () => {
-    await world.run("up");
+    await world.run("up", ...options);
   });
   afterAll(async () => {
     await world.down();

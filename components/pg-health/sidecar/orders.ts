@@ -17,6 +17,7 @@ import type { PeerWatch } from "./peer-watch.ts";
 import type { SingleFlight } from "./single-flight.ts";
 import type { Site } from "./site.ts";
 import type { SqlAnswer } from "./sql.ts";
+import { freeBytes, roomObjection } from "./room.ts";
 
 /** Milliseconds that an order may take. */
 const ORDER_MS = 120_000;
@@ -143,7 +144,9 @@ export class Orders {
 
   async #promote(say: (line: string) => void): Promise<ControlEnd> {
     const facts = await this.#site.read();
-    const objection = promotionObjection(facts, this.#site.settings.site);
+    const { site, postgres } = this.#site.settings;
+    const objection =
+      promotionObjection(facts, site) ?? roomObjection(await freeBytes(postgres.dataDirectory));
     if (objection !== undefined) return { ok: false, kind: "refused", message: `promote: ${objection}` };
     const ordered = this.#site.entrypoint.order("promote", [], ORDER_MS);
     // The order ends when the control file says so, which the entrypoint reads ten times a second: writes wait for

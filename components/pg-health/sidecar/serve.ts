@@ -15,6 +15,7 @@ import { Orders } from "./orders.ts";
 import { peerMac } from "./peer.ts";
 import { PeerWatch } from "./peer-watch.ts";
 import { PoolerProbe } from "./pooler.ts";
+import { freeBytes } from "./room.ts";
 import { SingleFlight } from "./single-flight.ts";
 import { peerFacts, Site } from "./site.ts";
 import { parseSize } from "./size.ts";
@@ -160,6 +161,7 @@ export class Sidecar {
           peers: this.#peers.answers,
           pooler: this.#pooler?.report ?? null,
           leftovers: await leftovers(this.#settings.postgres.dataDirectory),
+          freeBytes: (await freeBytes(this.#settings.postgres.dataDirectory)) ?? null,
         },
       }),
       "GET /peers": async () => ({ ok: true, message: "peers", value: await this.#peers.askAnew() }),

@@ -306,10 +306,11 @@ operation_adopt() {
   mv -T -- "$SCRATCH" "$PGDATA" && sync "${PGDATA%/*}" || fail "cannot rename $SCRATCH to $PGDATA"
 }
 
-# Ends when the control file says "in production".
+# Ends when the control file says "in production". A PostgreSQL that has no room for it ends instead.
 operation_promote() {
   local looks=0
   until [[ $(LC_ALL=C "$PG_BIN/pg_controldata" -D "$PGDATA" 2>/dev/null) == *"cluster state: "*"in production"* ]]; do
+    kill -0 "$postmaster" 2>/dev/null || fail "PostgreSQL ended in the middle of the promotion"
     ((++looks < 600)) || fail "still in recovery 60 s after the promotion"
     sleep 0.1
   done

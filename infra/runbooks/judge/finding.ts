@@ -32,6 +32,7 @@ export type Code =
   | "standby-lagging"
   | "replay-paused"
   | "slot-lost"
+  | "disk-full"
   | "pooler"
   | "override"
   | "router-silent"

@@ -1,4 +1,5 @@
 import { slotName } from "../../topology/model.ts";
+import { fullDisk } from "../room.ts";
 import type { Observation } from "../observe/observation.ts";
 import { command, list } from "./finding.ts";
 import type { Finding } from "./finding.ts";
@@ -32,6 +33,14 @@ export function routers(seen: Observation): Finding[] {
 export function settings(seen: Observation): Finding[] {
   const findings: Finding[] = [];
   for (const site of seen.sites) {
+    const full = fullDisk(site);
+    if (full !== undefined)
+      findings.push({
+        code: "disk-full",
+        level: site.role === "primary" ? "alarm" : "warning",
+        text: `${site.name} runs out of room: ${full}.`,
+        next: `free or add space on ${site.host}: docker system df there${(site.leftovers ?? []).length === 0 ? "" : `; beside the data lie ${list(site.leftovers ?? [])} (docs/recovery.md)`}`,
+      });
     const lost = (site.slots ?? []).filter((slot) => slot.walStatus === "lost").map((slot) => slot.name);
     if (lost.length > 0)
       findings.push({

@@ -98,6 +98,8 @@ export interface SiteView {
   readonly pooler: PoolerView | null;
   /** Beside the data directory: kept-ID, rewinding-ID, lost-wal-ID, scratch; null unknown. */
   readonly leftovers: readonly string[] | null;
+  /** Bytes that are free where the data lies; null unknown. */
+  readonly freeBytes: number | null;
   /** PostgreSQL's `server_version_num`. */
   readonly version: number | null;
   /** Of a running instance, as the superuser sees it. */

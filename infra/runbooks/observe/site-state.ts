@@ -43,6 +43,7 @@ export interface SiteDocument {
   readonly sql?: (SqlFacts & { readonly ok?: boolean; readonly facts?: SqlFacts }) | null;
   readonly pooler?: PoolerDocument | null;
   readonly leftovers?: readonly string[] | null;
+  readonly freeBytes?: number | null;
 }
 
 interface SqlFacts {
@@ -159,6 +160,7 @@ export function siteView(answers: SiteAnswers): SiteView {
     pendingRestart: database?.pendingRestart ?? null,
     pooler: document?.pooler ? poolerView(document.pooler) : null,
     leftovers: document?.leftovers ?? null,
+    freeBytes: document?.freeBytes ?? null,
     version: database?.version ?? null,
     activity: database?.activity ?? null,
   };

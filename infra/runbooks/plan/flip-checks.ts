@@ -1,5 +1,6 @@
 import type { StackConfig } from "../../config/schema.ts";
 import type { Observation, SiteView } from "../observe/observation.ts";
+import { fullDisk } from "../room.ts";
 import { bytesText, durationText } from "../words.ts";
 import type { Check } from "./step.ts";
 
@@ -62,6 +63,10 @@ export function pairChecks(from: SiteView, target: SiteView): Check[] {
             : `${target.name} is ${bytesText(lag)} behind; allowed: ${bytesText(LAG_BYTES)}`,
     },
     {
+      title: `${target.name} has room for what it will write`,
+      objection: roomObjection(target),
+    },
+    {
       title: "both are of one PostgreSQL version",
       objection:
         from.version === target.version
@@ -83,6 +88,11 @@ export function pairChecks(from: SiteView, target: SiteView): Check[] {
           : `${from.name} hears nothing of ${target.name}, so it could not follow it afterwards`,
     },
   ];
+}
+
+function roomObjection(site: SiteView): string | undefined {
+  const full = fullDisk(site);
+  return full === undefined ? undefined : `${site.name} has ${full}`;
 }
 
 export function routerChecks(seen: Observation, from: SiteView): Check[] {

@@ -112,6 +112,11 @@ describe("a flip", () => {
 
   const routers = [router({ "dal-01": "UP", "chi-02": "DOWN" })];
   const refusals: readonly (readonly [string, ReturnType<typeof observation>, RegExp])[] = [
+    [
+      "no room at the target",
+      observation([primary("dal-01"), standby("chi-02", { freeBytes: 127 * 1024 ** 2 })]),
+      /chi-02 has 127.0 MiB free where its data lies; needed: 128.0 MiB/,
+    ],
     ["no primary", observation([to({ name: "dal-01" }), to()]), /no site takes writes/],
     [
       "two primaries",

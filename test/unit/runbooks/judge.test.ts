@@ -214,6 +214,20 @@ const CASES: readonly (readonly [string, Observation, Code, Level, RegExp])[] = 
     /bin\/recovery production restart chi-02/,
   ],
   [
+    "a standby without room",
+    observation([primary("dal-01"), standby("chi-02", { freeBytes: 100 * 1024 ** 2 })]),
+    "disk-full",
+    "warning",
+    /free or add space on chi-02: docker system df/,
+  ],
+  [
+    "a primary without room, beside what a rejoin kept",
+    observation([primary("dal-01", { freeBytes: 0, leftovers: ["lost-wal-run-1"] }), standby("chi-02")]),
+    "disk-full",
+    "alarm",
+    /beside the data lie lost-wal-run-1/,
+  ],
+  [
     "a lost slot",
     observation([
       primary("dal-01", {

@@ -44,6 +44,7 @@ const site = (name: string): SiteView => ({
   peers: null,
   slots: [],
   leftovers: [],
+  freeBytes: 10 * 1024 ** 3,
   version: 180_006,
   activity: { longestTransactionSeconds: 0, prepared: 0, baseBackups: 0, archiveWaiting: 0 },
   pendingRestart: [],
