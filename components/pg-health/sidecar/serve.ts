@@ -21,6 +21,7 @@ import { peerFacts, Site } from "./site.ts";
 import { parseSize } from "./size.ts";
 import { PostgresSource } from "./sql.ts";
 import { bootToken } from "./uptime.ts";
+import { writeThrough } from "./write-through.ts";
 
 export interface Places {
   /** Directory of grant.json; writable. */
@@ -37,6 +38,7 @@ const DEFAULT_FOUND_SECONDS = 600;
 export class Sidecar {
   readonly #settings: Settings;
   readonly #places: Places;
+  readonly #password: () => string;
   readonly #log: Logger;
   readonly #site: Site;
   readonly #source: PostgresSource;
@@ -59,6 +61,7 @@ export class Sidecar {
     this.#log = log;
     this.#site = new Site(settings, places.state);
     const password = (): string => secrets.healthPassword;
+    this.#password = password;
     this.#source = new PostgresSource(settings.postgres, password, settings.limits.probeMs);
     const metrics = new Metrics();
     this.#sql = new SingleFlight(async () => {
@@ -114,6 +117,7 @@ export class Sidecar {
   /** Listens and begins to look. @throws Error when an address is taken. */
   async start(): Promise<void> {
     const { host, port } = this.#settings.listen;
+    await this.#site.reserve();
     this.#control = await listenControl(this.#places.control, this.#routes(), this.#log);
     await new Promise<void>((resolve, reject) => {
       this.#health.once("error", reject);
@@ -167,6 +171,7 @@ export class Sidecar {
       "GET /peers": async () => ({ ok: true, message: "peers", value: await this.#peers.askAnew() }),
       "POST /grant": (body) => this.#orders.grant(body),
       "POST /replayed": (body) => this.#orders.replayed(body),
+      "POST /write": (body) => writeThrough(body, this.#settings.pooler, this.#password),
       "POST /order": (body, say) => this.#orders.order(body, say),
       "POST /data": (body, say) => this.#data.order(body, say),
       "POST /found": (body, say) => this.#found(body, say),

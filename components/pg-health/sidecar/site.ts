@@ -6,7 +6,7 @@ import type { DataDirectory } from "./data-directory.ts";
 import type { Heldback, Intent } from "./decide.ts";
 import { Entrypoint } from "./entrypoint.ts";
 import type { EntrypointFacts } from "./entrypoint.ts";
-import { readJsonOr, readText, writeDurably } from "./files.ts";
+import { keepReserve, readJsonOr, readText, writeDurably } from "./files.ts";
 import { readGrant, writeGrant } from "./grant.ts";
 import type { Grant, GrantRecord } from "./grant.ts";
 import type { PeerFacts, PeerRole } from "./peer.ts";
@@ -126,10 +126,16 @@ export class Site {
     const turn = this.#grantTurn.then(async () => {
       const next = change(await readGrant(this.#grantFile));
       if (next !== undefined) await writeGrant(this.#grantFile, next);
+      await this.reserve();
       return next;
     });
     this.#grantTurn = turn.catch(() => undefined);
     return turn;
+  }
+
+  /** Room for the next grant, whatever else fills the disk. */
+  reserve(): Promise<void> {
+    return keepReserve(this.#state);
   }
 
   async #readHeldback(): Promise<Heldback | undefined> {

@@ -308,9 +308,10 @@ operation_adopt() {
 
 # Ends when the control file says "in production". A PostgreSQL that has no room for it ends instead.
 operation_promote() {
-  local looks=0
+  local looks=0 pid=''
+  read -r pid <"$PGDATA/postmaster.pid" || fail "$PGDATA/postmaster.pid is gone: PostgreSQL ended"
   until [[ $(LC_ALL=C "$PG_BIN/pg_controldata" -D "$PGDATA" 2>/dev/null) == *"cluster state: "*"in production"* ]]; do
-    kill -0 "$postmaster" 2>/dev/null || fail "PostgreSQL ended in the middle of the promotion"
+    kill -0 "$pid" 2>/dev/null || fail "PostgreSQL ended in the middle of the promotion"
     ((++looks < 600)) || fail "still in recovery 60 s after the promotion"
     sleep 0.1
   done

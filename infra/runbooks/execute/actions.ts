@@ -1,4 +1,3 @@
-import { setTimeout as pause } from "node:timers/promises";
 import type { ControlEnd } from "../../hosts/control-socket.ts";
 import { httpGet } from "../../hosts/http-get.ts";
 import type { Site } from "../../topology/model.ts";
@@ -9,16 +8,17 @@ import { lsnBytes, siteView } from "../observe/site-state.ts";
 import type { SiteDocument } from "../observe/site-state.ts";
 import type { Action } from "../plan/step.ts";
 import { ActionRefused } from "./action-refused.ts";
+import { allOf } from "./all-of.ts";
+import { lookUntil } from "./look-until.ts";
 import { Renewals } from "./renewals.ts";
 import { FREE_SLOTS, reserveSlot } from "./slots.ts";
 import type { Learned } from "./learned.ts";
 import { Poolers } from "./poolers.ts";
 import { WriteRouters } from "./write-routers.ts";
+import { writeObjection } from "./write-through.ts";
 
 export { ActionRefused } from "./action-refused.ts";
 
-/** Milliseconds between two looks at something on another machine that tells nobody when it changes. */
-const LOOK_MS = 100;
 const ASK_MS = 5000;
 const HEARD_MS = 10_000;
 
@@ -62,7 +62,7 @@ export class Actions {
     const until = performance.now() + seconds * 1000;
     switch (action.do) {
       case "together":
-        return this.#together(action.actions, seconds);
+        return allOf(action.actions.map((one) => this.act(one, seconds)));
       case "order":
         return action.until === undefined
           ? this.#order(action.site, action.verb, seconds)
@@ -101,7 +101,7 @@ export class Actions {
       case "uncut":
         return this.#routers.uncut(action.site, action.healthy);
       case "settle-routers":
-        await this.#look(until, `${action.site} still answers primary`, async () => {
+        await lookUntil(until, `${action.site} still answers primary`, async () => {
           const word = await this.#word(action.site);
           return word === "primary" ? `it says ${word}` : undefined;
         });
@@ -121,12 +121,12 @@ export class Actions {
       case "end-sessions":
         return this.#poolers.endSessions(action.site);
       case "await-primary":
-        return this.#look(until, `${action.site} does not answer primary`, async () => {
+        return lookUntil(until, `${action.site} does not answer primary`, async () => {
           const word = await this.#word(action.site);
           return word === "primary" ? undefined : `it says ${word}`;
         });
       case "await-streaming":
-        return this.#look(until, `${action.standby} does not stream`, async () => {
+        return lookUntil(until, `${action.standby} does not stream`, async () => {
           const primary = await this.view(action.primary);
           return primary.streamingTo.includes(action.standby)
             ? undefined
@@ -136,12 +136,22 @@ export class Actions {
         await this.#sql(action.site, FREE_SLOTS, seconds);
         return;
       case "await-routers":
-        return this.#look(until, `not every router sends writes to ${action.site}`, () =>
-          this.#routers.objection(action.site),
+        return lookUntil(
+          until,
+          `not every router sends writes to ${action.site}`,
+          async () => (await this.#routers.objection(action.site)) ?? (await this.#unwritten(action.site)),
         );
       default:
         return this.#renewals.act(action, seconds);
     }
+  }
+
+  /** Why a write of an application does not get to the site. */
+  #unwritten(name: string): Promise<string | undefined> {
+    const site = this.#site(name);
+    return writeObjection(this.#stack, site, (body) =>
+      this.#ask(site, "POST /write", body, body.limitMs + ASK_MS),
+    );
   }
 
   /** A site by its control socket, now. */
@@ -167,7 +177,7 @@ export class Actions {
 
   #ask(
     site: Site,
-    route: "GET /facts" | "GET /peers" | "POST /order" | "POST /grant" | "POST /replayed",
+    route: "GET /facts" | "GET /peers" | "POST /order" | "POST /grant" | "POST /replayed" | "POST /write",
     body: unknown,
     limitMs: number,
     onLine: (line: string) => void = () => undefined,
@@ -195,13 +205,6 @@ export class Actions {
   async #sql(name: string, statement: string, seconds: number): Promise<void> {
     const site = this.#site(name);
     await hostOf(this.#stack, site.host.name).sql(site.postgres, statement, seconds);
-  }
-
-  /** Every one is waited for, so that nothing of it goes on while it is taken back. */
-  async #together(actions: readonly Action[], seconds: number): Promise<void> {
-    const ends = await Promise.allSettled(actions.map((action) => this.act(action, seconds)));
-    const failed = ends.find((end) => end.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
   }
 
   /** Done with the line that names the last record; the order itself goes on. */
@@ -282,7 +285,7 @@ export class Actions {
    */
   async #awaitHeard(name: string): Promise<void> {
     const until = performance.now() + HEARD_MS;
-    await this.#look(until, `${name} has not heard of the other sites' grants`, async () => {
+    await lookUntil(until, `${name} has not heard of the other sites' grants`, async () => {
       const end = await this.#ask(this.#site(name), "GET /peers", undefined, ASK_MS);
       const peers = end.value as readonly PeerAnswer[];
       for (const [site, { epoch, state }] of this.#given) {
@@ -299,7 +302,7 @@ export class Actions {
 
   async #promotedTimeline(name: string, until: number): Promise<number> {
     if (this.learned.timeline !== null) return this.learned.timeline;
-    await this.#look(until, `${name}'s timeline is not known`, async () => {
+    await lookUntil(until, `${name}'s timeline is not known`, async () => {
       const site = await this.view(name);
       if (site.role !== "primary") return `it is ${site.role}`;
       this.learned.timeline = site.timeline;
@@ -309,7 +312,7 @@ export class Actions {
   }
 
   async #prove(from: string, to: string, until: number): Promise<void> {
-    await this.#look(until, `${to} has not replayed all of ${from}`, async () => {
+    await lookUntil(until, `${to} has not replayed all of ${from}`, async () => {
       const [old, next] = await Promise.all([this.view(from), this.view(to)]);
       const shutdown = old.lsn.checkpoint;
       const { replayed } = next.lsn;
@@ -332,21 +335,6 @@ export class Actions {
       return await httpGet(`http://${site.host.address}:${site.pgHealth.port}/`, ASK_MS);
     } catch (error) {
       return (error as Error).message;
-    }
-  }
-
-  /** Looks until `objection` is none. @throws Error with `problem` and the last objection */
-  async #look(until: number, problem: string, objection: () => Promise<string | undefined>): Promise<void> {
-    for (;;) {
-      let why: string | undefined;
-      try {
-        why = await objection();
-      } catch (error) {
-        why = (error as Error).message;
-      }
-      if (why === undefined) return;
-      if (performance.now() > until) throw new Error(`${problem}: ${why}`);
-      await pause(LOOK_MS);
     }
   }
 }

@@ -7,6 +7,7 @@ import type { ProxyServer } from "../../topology/proxies.ts";
 import { serversOf } from "../../topology/proxies.ts";
 import type { ListenerView } from "../observe/observation.ts";
 import { listenerViews, statRows } from "../observe/router-state.ts";
+import { allOf } from "./all-of.ts";
 import { hostOf } from "../observe/observe.ts";
 import type { Stack } from "../observe/observe.ts";
 
@@ -204,11 +205,7 @@ export class WriteRouters {
 
   /** At all routers at once; every one is tried. @throws Error that names the first router that failed */
   async #each(act: (router: Router, host: StackHost) => Promise<unknown>): Promise<void> {
-    const done = await Promise.allSettled(
-      this.#routers.map((router) => act(router, hostOf(this.#stack, router.host.name))),
-    );
-    const failed = done.find((one) => one.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
+    await allOf(this.#routers.map((router) => act(router, hostOf(this.#stack, router.host.name))));
   }
 }
 

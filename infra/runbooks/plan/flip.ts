@@ -4,7 +4,14 @@ import { activityChecks, pairChecks, primaryCheck, routerChecks } from "./flip-c
 import type { PoolMode } from "./flip-checks.ts";
 import { excludedSites, expectation, highestEpoch, siteOf } from "./grants.ts";
 import type { Granted } from "./promote.ts";
-import { afterPromotion, otherChecks, promoteStep, targetChecks } from "./promote.ts";
+import {
+  followingSteps,
+  otherChecks,
+  promoteStep,
+  routersStep,
+  servingSteps,
+  targetChecks,
+} from "./promote.ts";
 import type { Check, Planned, Step } from "./step.ts";
 import { objections } from "./step.ts";
 
@@ -201,10 +208,8 @@ function gap(from: Granted, to: Granted, given: GrantView, suspended: GrantView,
 }
 
 function after(from: Granted, to: Granted, given: GrantView, suspended: GrantView): Step[] {
-  const [timeline, serve, ...rejoin] = afterPromotion(to.name, given, from.name);
-  const routers = rejoin.pop();
   return [
-    ...(timeline === undefined || serve === undefined ? [] : [timeline, serve]),
+    ...servingSteps(to.name, given),
     {
       id: "stopped",
       title: `PostgreSQL at ${from.name} has ended`,
@@ -224,7 +229,7 @@ function after(from: Granted, to: Granted, given: GrantView, suspended: GrantVie
       seconds: 10,
       mayFail: true,
     },
-    ...rejoin,
+    ...followingSteps(from.name, to.name),
     {
       id: "settle",
       title: `The routers take ${from.name}'s own word again`,
@@ -239,6 +244,6 @@ function after(from: Granted, to: Granted, given: GrantView, suspended: GrantVie
       seconds: 20,
       mayFail: true,
     },
-    ...(routers === undefined ? [] : [routers]),
+    routersStep(to.name),
   ];
 }

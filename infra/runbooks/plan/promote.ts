@@ -243,6 +243,11 @@ function leaveSteps(from: Granted, to: string): Step[] {
 
 /** What is left to do once the target has left recovery; every part of it may be done again. */
 export function afterPromotion(to: string, given: GrantView, from: string | null): Step[] {
+  return [...servingSteps(to, given), ...(from === null ? [] : followingSteps(from, to)), routersStep(to)];
+}
+
+/** The new primary's grant names its timeline, and its health endpoint says primary. */
+export function servingSteps(to: string, given: GrantView): Step[] {
   return [
     {
       id: "timeline",
@@ -251,38 +256,44 @@ export function afterPromotion(to: string, given: GrantView, from: string | null
       seconds: 20,
     },
     { id: "serve", title: `${to} takes writes`, action: { do: "await-primary", site: to }, seconds: 30 },
-    ...(from === null
-      ? []
-      : [
-          {
-            id: "rejoin",
-            title: `Start ${from} as a standby`,
-            action: { do: "order", site: from, verb: "start" },
-            seconds: 90,
-            mayFail: true,
-          } satisfies Step,
-          {
-            id: "stream",
-            title: `${from} streams from ${to}`,
-            action: { do: "await-streaming", standby: from, primary: to },
-            seconds: 60,
-            mayFail: true,
-          } satisfies Step,
-          {
-            // Left reserved they would keep all WAL of the new primary until max_slot_wal_keep_size.
-            id: "slots",
-            title: `Free the WAL that ${from}'s idle slots keep`,
-            action: { do: "free-slots", site: from },
-            seconds: 10,
-            mayFail: true,
-          } satisfies Step,
-        ]),
+  ];
+}
+
+/** The old primary follows from its own data. */
+export function followingSteps(from: string, to: string): Step[] {
+  return [
     {
-      id: "routers",
-      title: `The routers send writes to ${to}`,
-      action: { do: "await-routers", site: to },
-      seconds: 30,
+      id: "rejoin",
+      title: `Start ${from} as a standby`,
+      action: { do: "order", site: from, verb: "start" },
+      seconds: 90,
+      mayFail: true,
+    },
+    {
+      id: "stream",
+      title: `${from} streams from ${to}`,
+      action: { do: "await-streaming", standby: from, primary: to },
+      seconds: 60,
+      mayFail: true,
+    },
+    {
+      // Left reserved they would keep all WAL of the new primary until max_slot_wal_keep_size.
+      id: "slots",
+      title: `Free the WAL that ${from}'s idle slots keep`,
+      action: { do: "free-slots", site: from },
+      seconds: 10,
       mayFail: true,
     },
   ];
+}
+
+/** The proof that an application can write: through every router. */
+export function routersStep(to: string): Step {
+  return {
+    id: "routers",
+    title: `The routers send writes to ${to}, and a write gets there`,
+    action: { do: "await-routers", site: to },
+    seconds: 30,
+    mayFail: true,
+  };
 }
