@@ -47,7 +47,9 @@ export function endLines(
   const [verdict] = after;
   const word = {
     done: paint.green("done"),
-    aborted: paint.yellow("aborted, all is as it was"),
+    aborted: unserved(outcome)
+      ? paint.red("aborted, nothing was promoted, and the old primary does not serve")
+      : paint.yellow("aborted, all is as it was"),
     attention: paint.red("needs attention"),
   }[outcome.result];
   return [
@@ -65,6 +67,11 @@ export function endLines(
     `  next   ${verdict.next}`,
     ...gapLine(entry),
   ];
+}
+
+/** Whether a run went back to a primary that does not take writes. */
+export function unserved(outcome: RunbookEnd["outcome"]): boolean {
+  return outcome.result === "aborted" && outcome.unserved !== undefined;
 }
 
 function gapLine(entry: LedgerEntry): string[] {

@@ -17,7 +17,7 @@ import { closeStack, openStack, STATE, whoami } from "./context.ts";
 import { drillPause } from "./drill.ts";
 import { lossWords } from "./loss.ts";
 import { exitCodes } from "./exit-codes.ts";
-import { checkLines, endLines, historyLines, planLines, stepLine } from "./runbook-text.ts";
+import { checkLines, endLines, historyLines, planLines, stepLine, unserved } from "./runbook-text.ts";
 
 const paint = paintFor(process.stderr, process.env);
 /** What is said on the way goes to stderr, so that stdout is for programs. */
@@ -95,7 +95,7 @@ export async function runbook(
     if (json) process.stdout.write(`${JSON.stringify(end.entry)}\n`);
     if (end.outcome.result === "done")
       return end.outcome.warnings.length > 0 ? exitCodes.attention : exitCodes.done;
-    return codes[end.outcome.result];
+    return unserved(end.outcome) ? codes.attention : codes[end.outcome.result];
   } finally {
     signals.release();
   }

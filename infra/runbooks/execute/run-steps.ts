@@ -23,8 +23,11 @@ export type StepEvent =
 export type Outcome =
   /** `warnings`: steps that failed and may. */
   | { readonly result: "done"; readonly warnings: readonly string[]; readonly phases: Phases }
-  /** All is as it was. */
-  | { readonly result: "aborted"; readonly why: string; readonly phases: Phases }
+  /**
+   * All is as it was: nothing was promoted, and nothing is held or given any more. `unserved`: but the old primary does
+   * not serve again, which no runbook has left to finish: a failover may follow.
+   */
+  | { readonly result: "aborted"; readonly why: string; readonly phases: Phases; readonly unserved?: string }
   /** Halfway; `resume` goes on. */
   | { readonly result: "attention"; readonly why: string; readonly phases: Phases };
 
@@ -73,6 +76,7 @@ export async function runSteps(steps: readonly Step[], tools: StepTools): Promis
 /** Every part is tried: what is held must be let go even where the old primary cannot serve any more. */
 async function back(done: readonly Step[], why: string, tools: StepTools, phases: Phases): Promise<Outcome> {
   const failures: string[] = [];
+  const unserved: string[] = [];
   for (const step of done.toReversed()) {
     for (const action of step.undo ?? []) {
       try {
@@ -81,14 +85,25 @@ async function back(done: readonly Step[], why: string, tools: StepTools, phases
       } catch (error) {
         const failed = (error as Error).message;
         tools.report({ kind: "undo", step, why: failed });
-        failures.push(failed);
+        (step.undoServes === true && isServing(action) ? unserved : failures).push(failed);
       }
     }
   }
-  if (failures.length === 0) return { result: "aborted", why, phases };
+  if (failures.length === 0)
+    return {
+      result: "aborted",
+      why,
+      phases,
+      ...(unserved.length === 0 ? {} : { unserved: unserved.join("; ") }),
+    };
   return {
     result: "attention",
-    why: `${why}; and it could not be taken back: ${failures.join("; ")}`,
+    why: `${why}; and it could not be taken back: ${[...failures, ...unserved].join("; ")}`,
     phases,
   };
+}
+
+/** Whether an action is the start of PostgreSQL, or waits for it: it gives nobody anything, and leaves nothing open. */
+function isServing(action: Action): boolean {
+  return (action.do === "order" && action.verb === "start") || action.do === "await-primary";
 }

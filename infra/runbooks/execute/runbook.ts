@@ -162,10 +162,7 @@ async function carryOut(
     stopped: io.stopped,
     ...(io.beforeStep === undefined ? {} : { before: io.beforeStep }),
   }).finally(() => actions.close());
-  const outcome: Outcome =
-    kind === "undo" && walked.result === "done"
-      ? { result: "aborted", why: "it was taken back", phases: walked.phases }
-      : walked;
+  const outcome = kind === "undo" ? takenBack(walked) : walked;
   const ended: LedgerEntry = {
     ...entry,
     // Halfway: the run stays open, so that resume finds it.
@@ -177,13 +174,25 @@ async function carryOut(
       replayed: actions.learned.replayed ?? entry.lsns?.replayed ?? null,
     },
     phases: { ...entry.phases, ...outcome.phases },
-    ...(outcome.result === "done" ? {} : { message: outcome.why }),
+    ...(outcome.result === "done" ? {} : { message: messageOf(outcome) }),
     ...(actions.learned.notes.length === 0
       ? {}
       : { notes: [...(entry.notes ?? []), ...actions.learned.notes] }),
   };
   const loose = await ledger.append(ended);
   return { entry: ended, outcome, loose };
+}
+
+/** A resumption that undoes: what its steps may leave undone is that the old primary serves. */
+function takenBack(walked: Outcome): Outcome {
+  if (walked.result !== "done") return walked;
+  const { warnings, phases } = walked;
+  return {
+    result: "aborted",
+    why: "it was taken back",
+    phases,
+    ...(warnings.length === 0 ? {} : { unserved: warnings.join("; ") }),
+  };
 }
 
 /** Whether a promotion happened, when its answer did not come. */
@@ -205,6 +214,12 @@ async function happened(actions: Actions, step: Step): Promise<boolean | undefin
   } catch {
     return undefined;
   }
+}
+
+function messageOf(outcome: Exclude<Outcome, { result: "done" }>): string {
+  return outcome.result === "aborted" && outcome.unserved !== undefined
+    ? `${outcome.why}; the old primary does not serve: ${outcome.unserved}`
+    : outcome.why;
 }
 
 function demandNoRun(seen: Observation, stack: string): void {

@@ -189,6 +189,7 @@ function gap(from: Granted, to: Granted, given: GrantView, suspended: GrantView,
         { do: "await-primary", site: from.name },
       ],
       undoSeconds: BACK_SECONDS,
+      undoServes: true,
     },
     {
       id: "proof",

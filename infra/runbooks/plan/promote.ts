@@ -222,6 +222,7 @@ function leaveSteps(from: Granted, to: string): Step[] {
     action: { do: "order", site: from.name, verb: "stop" },
     seconds: STOP_SECONDS,
     undo: [{ do: "order", site: from.name, verb: "start" }],
+    undoServes: true,
   };
   return [
     ...(from.role === "primary" ? [stop] : []),

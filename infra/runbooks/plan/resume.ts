@@ -7,6 +7,9 @@ import type { Step } from "./step.ts";
 
 export type { Resumption } from "./resumption.ts";
 
+/** Seconds for the old primary to start, and to serve: what takes longer goes on by itself, or wants a failover. */
+const SERVE_SECONDS = 30;
+
 export function planResume(seen: Observation, entry: LedgerEntry): Resumption {
   if (entry.verb === "promote") return resumePromote(seen, entry);
   if (entry.verb === "flip-db") return withRouters(resumePromote(seen, entry), entry);
@@ -153,7 +156,8 @@ function undoPromote(target: SiteView, from: SiteView, entry: LedgerEntry): Step
       id: "stop",
       title: `Start PostgreSQL at ${from.name}`,
       action: { do: "order", site: from.name, verb: "start" },
-      seconds: 120,
+      seconds: SERVE_SECONDS,
+      mayFail: true,
     });
   return [
     ...steps,
@@ -161,7 +165,8 @@ function undoPromote(target: SiteView, from: SiteView, entry: LedgerEntry): Step
       id: "serve",
       title: `${from.name} takes writes`,
       action: { do: "await-primary", site: from.name },
-      seconds: 60,
+      seconds: SERVE_SECONDS,
+      mayFail: true,
     },
   ];
 }

@@ -87,6 +87,8 @@ export interface Step {
   readonly undo?: readonly Action[];
   /** Limit of each part of that. @default 130 */
   readonly undoSeconds?: number;
+  /** What the undo starts again is the old primary: that it does not serve leaves nothing open, but has to be said. */
+  readonly undoServes?: true;
   /** From when it is sent there is no way back. */
   readonly final?: true;
   /** After the point of no return: when it fails the runbook goes on and says so at its end. */

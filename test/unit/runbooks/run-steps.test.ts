@@ -14,9 +14,13 @@ const STEPS: readonly Step[] = [
 ];
 
 /** Walks STEPS; `fail` by the action's text. */
-async function walk(fail: (action: string) => Error | undefined, more: Partial<StepTools> = {}) {
+async function walk(
+  fail: (action: string) => Error | undefined,
+  more: Partial<StepTools> = {},
+  steps: readonly Step[] = STEPS,
+) {
   const acted: string[] = [];
-  const outcome = await runSteps(STEPS, {
+  const outcome = await runSteps(steps, {
     act: (action) => {
       const text = `${action.do}${"verb" in action ? ` ${action.verb}` : ""}${"site" in action ? ` ${action.site}` : ""}`;
       acted.push(text);
@@ -77,6 +81,17 @@ describe("walking a plan", () => {
 
   it("needs attention when what must not fail does after the point of no return", async () => {
     expect((await walk(on("await-primary b"))).outcome.result).toBe("attention");
+  });
+
+  it("is aborted, and says so, when all was given back and the old primary still does not serve", async () => {
+    const dead = (action: string): Error | undefined =>
+      action === "prove" || action === "order start a" ? new Error(action) : undefined;
+    const serving = STEPS.map((step) => (step.id === "stop" ? { ...step, undoServes: true as const } : step));
+    expect((await walk(dead, {}, serving)).outcome).toMatchObject({
+      result: "aborted",
+      why: "prove",
+      unserved: "order start a",
+    });
   });
 
   it("needs attention when it cannot go back", async () => {
