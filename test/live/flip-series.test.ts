@@ -4,7 +4,7 @@ import { spread } from "../../bench/figures.ts";
 import type { Pair } from "../../bench/interleaved.ts";
 import { interleave } from "../../bench/interleaved.ts";
 import { setPooling } from "../../bench/world.ts";
-import { FlipSuite, hardlyNoticed, nothingLost } from "../support/flip-suite.ts";
+import { FlipSuite, hardlyNoticed, nothingLost, REJOIN_MS } from "../support/flip-suite.ts";
 
 /** Flips of each stack file and each way of pooling. */
 const FLIPS = process.env["HEATWAVE_ALL"] === "1" ? 50 : 4;
@@ -24,6 +24,7 @@ function asQuickAsTheFloor(what: string, pairs: readonly Pair[]): void {
   );
   expect(gap.median).toBeLessThanOrEqual(MEDIAN_OF_FLOOR * floor.median);
   expect(gap.p95).toBeLessThanOrEqual(P95_OF_FLOOR * floor.median);
+  expect(rejoin.max).toBeLessThan(REJOIN_MS);
 }
 
 describe.each(["production", "staging"])("flips of %s in turn with the floor", (stack) => {

@@ -4,7 +4,7 @@ import type { FlipFigures } from "../../bench/series.ts";
 import { cut, healLinks } from "../../infra/rehearsal/faults/network.ts";
 import { setContainerFrozen } from "../../infra/rehearsal/faults/processes.ts";
 import { NOTHING } from "../support/nothing.ts";
-import { FlipSuite, hardlyNoticed, otherThan } from "../support/flip-suite.ts";
+import { FlipSuite, hardlyNoticed, otherThan, REJOIN_MS } from "../support/flip-suite.ts";
 
 const suite = new FlipSuite(join(import.meta.dirname, "../.."));
 /** Long series, with the floor beside them, are flip-series.test.ts. */
@@ -37,6 +37,7 @@ describe("flip-db, in a sealed world of production", { timeout: 600_000 }, () =>
     console.log(
       `gaps ${gaps.join(", ")} ms; rejoined after ${flips.map(({ rejoinMs }) => rejoinMs).join(", ")} ms`,
     );
+    expect(Math.max(...flips.map(({ rejoinMs }) => rejoinMs))).toBeLessThan(REJOIN_MS);
     await suite.proven(`${FLIPS} flips`);
     const again = await suite.recovery("flip-db", "--dry-run");
     expect(again.stderr).toMatch(
