@@ -10,6 +10,9 @@ export interface Result {
   readonly stderr: string;
 }
 
+/** Characters of an answer. execa's own 100 million end in the middle of what an hour of writing leaves; a string holds 2^29. */
+const LONGEST_ANSWER = 400_000_000;
+
 interface Options {
   readonly input?: string | Uint8Array;
   /** Milliseconds; none by default. */
@@ -21,11 +24,13 @@ interface Options {
 /**
  * The Docker daemon outside, by its own client, so that the operator's contexts and `DOCKER_HOST` count.
  * Arguments never hold a secret: those go by stdin.
+ * @throws {RehearsalError} when it prints more than can be held: half an answer is none
  */
 export async function tryDocker(args: readonly string[], options: Options = {}): Promise<Result> {
   const child = execa("docker", args, {
     reject: false,
     stripFinalNewline: true,
+    maxBuffer: LONGEST_ANSWER,
     // The legacy builder (no buildx on Debian's package) warns about its age at each build.
     env: { DOCKER_CLI_HINTS: "false", BUILDKIT_PROGRESS: "plain" },
     ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
@@ -38,6 +43,12 @@ export async function tryDocker(args: readonly string[], options: Options = {}):
     })().catch(() => undefined);
   }
   const result = await child;
+  if (result.isMaxBuffer)
+    throw new RehearsalError(
+      `docker ${args.slice(0, 3).join(" ")} printed more than ${LONGEST_ANSWER} characters`,
+      "its answer cannot be held",
+      "ask for less of it",
+    );
   return {
     exitCode: result.timedOut ? 124 : (result.exitCode ?? 127),
     stdout: typeof result.stdout === "string" ? result.stdout : "",

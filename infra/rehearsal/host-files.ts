@@ -39,17 +39,21 @@ export async function give(
   }
 }
 
-/** The text of a file in a container, which need not run; empty when there is none. */
+/**
+ * The text of a file in a container, which need not run; empty when there is none.
+ * @param from bytes at its beginning that are left out
+ */
 export async function readInside(
   container: string,
   state: string | undefined,
   path: string,
+  from = 0,
 ): Promise<string> {
   if (state === "running") {
-    const read = await tryDocker(["exec", container, "cat", path]);
+    const read = await tryDocker(["exec", container, "tail", "-c", `+${from + 1}`, path]);
     return read.exitCode === 0 ? read.stdout : "";
   }
   const copied = await tryDocker(["cp", `${container}:${path}`, "-"]);
   // A tar of one file: a header of 512 bytes, then the text, then NULs.
-  return copied.exitCode === 0 ? copied.stdout.slice(512).replaceAll("\0", "") : "";
+  return copied.exitCode === 0 ? copied.stdout.slice(512 + from).replaceAll("\0", "") : "";
 }

@@ -46,10 +46,19 @@ export async function startBeside(program: BesideProgram): Promise<void> {
   ]);
 }
 
-/** The text of a file that it wrote, on a host that need not run; empty before its first line. */
-export async function readBeside(host: HostMachine, name: string, file: string): Promise<string> {
+/**
+ * The text of a file that it wrote, on a host that need not run; empty before its first line.
+ * @param from bytes at its beginning that are left out
+ */
+export async function readBeside(host: HostMachine, name: string, file: string, from = 0): Promise<string> {
   const state = (await stateOf(host.container))?.state;
-  return readInside(host.container, state, `${FOLDER}/${name}/${file}`);
+  return readInside(host.container, state, `${FOLDER}/${name}/${file}`, from);
+}
+
+/** Bytes of a file that it wrote so far, on a host that runs; 0 where it does not. */
+export async function sizeBeside(host: HostMachine, name: string, file: string): Promise<number> {
+  const asked = await tryDocker(["exec", host.container, "stat", "-c", "%s", `${FOLDER}/${name}/${file}`]);
+  return asked.exitCode === 0 ? Number(asked.stdout) : 0;
 }
 
 /** The last lines of a file that it wrote, on a host that runs; empty where it does not. */

@@ -21,7 +21,7 @@ import {
   longest,
   rowKey,
 } from "./figures.ts";
-import { readBeside, startBeside, stopBeside, tailBeside } from "./program.ts";
+import { readBeside, sizeBeside, startBeside, stopBeside, tailBeside } from "./program.ts";
 import type { ErrorKind, WriterRecord } from "./records.ts";
 import { monotonicMs, parseLines } from "./records.ts";
 import type { Writability } from "./sampling.ts";
@@ -29,6 +29,7 @@ import { Sampling } from "./sampling.ts";
 
 const NAME = "heatwave-writer";
 const TABLE = "public.heatwave_writer";
+const RECORDS = "records.ndjson";
 
 /** uid and gid of `node` in the image. */
 const NODE_USER = "1000:1000";
@@ -159,9 +160,17 @@ export class Writer {
     return writer;
   }
 
-  /** All that the clients noted so far. */
-  async records(): Promise<WriterRecord[]> {
-    return parseLines(await readBeside(this.#host, this.#name, "records.ndjson"));
+  /**
+   * All that the clients noted so far.
+   * @param from leaves out what was noted before a `position`
+   */
+  async records(from = 0): Promise<WriterRecord[]> {
+    return parseLines(await readBeside(this.#host, this.#name, RECORDS, from));
+  }
+
+  /** Where the clients' notes end now: what a long run asks from there on does not grow with its length. */
+  position(): Promise<number> {
+    return sizeBeside(this.#host, this.#name, RECORDS);
   }
 
   /** Notes that something is done to the world now; the report has figures for it. Returns the time. */
@@ -179,7 +188,7 @@ export class Writer {
   async awaitRow(since: number, timeoutMs: number): Promise<number> {
     const deadline = monotonicMs() + timeoutMs;
     for (;;) {
-      const records = parseLines<WriterRecord>(await tailBeside(this.#host, this.#name, "records.ndjson"));
+      const records = parseLines<WriterRecord>(await tailBeside(this.#host, this.#name, RECORDS));
       const row = acknowledgedOf(records).find(({ sent }) => sent >= since);
       if (row !== undefined) return row.answered;
       if (monotonicMs() > deadline) {
@@ -196,13 +205,23 @@ export class Writer {
     }
   }
 
-  /** What became of all rows so far, by the table on the primary. */
+  /**
+   * What became of all rows so far, by the table on the primary.
+   * @throws {RehearsalError} when nothing that the clients noted can be read, which would prove anything
+   */
   async report(): Promise<WriterReport> {
     const now = monotonicMs();
     // First what was acknowledged, then the table: a row in between is in the table and no fault.
     const records = await this.records();
     const present = await this.#rows();
     const acknowledged = acknowledgedOf(records);
+    // It began with one.
+    if (acknowledged.length === 0)
+      throw new RehearsalError(
+        "No acknowledged row is to be found in what the clients noted",
+        `${RECORDS} of ${this.#name} on ${this.#host.name} is empty, gone, or cannot be read`,
+        "bin/rehearse status",
+      );
     const keys = new Set(acknowledged.map(({ client, sequence }) => rowKey(client, sequence)));
     const failed = failedOf(records);
     const failedKeys = new Set(failed.map(({ client, sequence }) => rowKey(client, sequence)));
