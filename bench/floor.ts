@@ -5,17 +5,19 @@ import type { HostMachine } from "../infra/rehearsal/plan.ts";
 import { hostOf } from "../infra/rehearsal/plan.ts";
 import { bundleProgram } from "../infra/rehearsal/writer/bundle.ts";
 import type { ClientSettings } from "../infra/rehearsal/writer/client.ts";
-import { acknowledgedOf, gapsOf, longest } from "../infra/rehearsal/writer/figures.ts";
-import { readBeside, startBeside, stopBeside } from "../infra/rehearsal/writer/program.ts";
+import { acknowledgedOf } from "../infra/rehearsal/writer/figures.ts";
+import { readBeside, sizeBeside, startBeside, stopBeside } from "../infra/rehearsal/writer/program.ts";
 import { monotonicMs, parseLines } from "../infra/rehearsal/writer/records.ts";
-import type { WriterRecord } from "../infra/rehearsal/writer/records.ts";
+import type { Acknowledged, WriterRecord } from "../infra/rehearsal/writer/records.ts";
 import type { Site } from "../infra/topology/model.ts";
+import { gapSince } from "./figures.ts";
 import type { BenchWorld } from "./world.ts";
 
 const NAME = "heatwave-floor";
 const PORT = 15432;
 const PASSWORD = "floor";
 const WRITER = "heatwave-floor-writer";
+const RECORDS = "records.ndjson";
 const DATA = "/var/lib/postgresql/18/docker";
 /** Milliseconds until a server, a standby or a row must be there. */
 const READY_MS = 60_000;
@@ -173,13 +175,16 @@ export class Floor {
     await this.#until("the floor's first row", async () => (await this.#acknowledged(0)).length > 0);
   }
 
-  async #acknowledged(since: number) {
-    const text = await readBeside(
-      this.#host(this.#world.topology.sites[0] ?? this.#primary),
-      WRITER,
-      "records.ndjson",
+  /** Where its writer runs, whoever is the primary. */
+  get #writerHost(): HostMachine {
+    return this.#host(this.#world.topology.sites[0] ?? this.#primary);
+  }
+
+  /** @param from bytes of the writer's notes that are left out */
+  async #acknowledged(from: number): Promise<Acknowledged[]> {
+    return acknowledgedOf(
+      parseLines<WriterRecord>(await readBeside(this.#writerHost, WRITER, RECORDS, from)),
     );
-    return acknowledgedOf(parseLines<WriterRecord>(text)).filter(({ answered }) => answered >= since);
   }
 
   /**
@@ -188,6 +193,7 @@ export class Floor {
    */
   async flip(): Promise<number> {
     const [old, next] = [this.#primary, this.#standby];
+    const from = await sizeBeside(this.#writerHost, WRITER, RECORDS);
     await this.#sql(old, "checkpoint");
     await this.#sql(old, "checkpoint");
     const begun = monotonicMs();
@@ -205,10 +211,10 @@ export class Floor {
     for (const shell of shells) shell.stdin.end();
     await Promise.all(shells);
     await this.#until("the floor's writer", async () =>
-      (await this.#acknowledged(begun)).some(({ instance }) => instance === next.name),
+      (await this.#acknowledged(from)).some(({ instance }) => instance === next.name),
     );
     await delay(300);
-    const gap = longest(gapsOf(await this.#acknowledged(begun - 500)))?.ms ?? Number.NaN;
+    const gap = gapSince(await this.#acknowledged(from), begun);
     await this.#follow(old, next);
     [this.#primary, this.#standby] = [next, old];
     await this.#streaming();

@@ -1,10 +1,11 @@
 import type { LedgerEntry, Observation } from "../infra/runbooks/observe/observation.ts";
 import { GAP_STEPS } from "../infra/runbooks/plan/flip.ts";
-import { acknowledgedOf, failedOf, gapsOf, longest } from "../infra/rehearsal/writer/figures.ts";
+import { count, countErrors, failedOf } from "../infra/rehearsal/writer/figures.ts";
 import type { ErrorKind, WriterRecord } from "../infra/rehearsal/writer/records.ts";
 import { monotonicMs } from "../infra/rehearsal/writer/records.ts";
 import type { WriterReport } from "../infra/rehearsal/writer/writer.ts";
 import { Writer } from "../infra/rehearsal/writer/writer.ts";
+import { gapSince } from "./figures.ts";
 import type { BenchWorld } from "./world.ts";
 
 /** Clients with one session each, and clients that connect anew for each row. */
@@ -18,16 +19,18 @@ export interface FlipFigures {
   readonly to: string;
   /** Longest time between two acknowledged commits around it, milliseconds, of the clients that keep their session. */
   readonly gapMs: number;
-  /** The same of those that connect for each row, through any router. */
+  /** The same of those that connect for each row, through the router where it was longest. */
   readonly newGapMs: number;
   /** Hold to release by the runbook, milliseconds. */
   readonly heldMs: number;
-  /** From the release until the old primary streams again, milliseconds. */
+  /** From the release until the old primary streams again, milliseconds; NaN where the ledger lacks a part of it. */
   readonly rejoinMs: number;
   readonly phases: Readonly<Record<string, number>>;
   /** Errors of clients in its time: of kept sessions, and of new connections. */
   readonly errors: Readonly<Partial<Record<ErrorKind, number>>>;
   readonly newErrors: Readonly<Partial<Record<ErrorKind, number>>>;
+  /** Errors of the client that had the most of them. */
+  readonly mostErrorsOfOne: number;
   /** What the runbook warned of; empty when all went well. */
   readonly said: string;
 }
@@ -85,26 +88,35 @@ export class FlipSeries {
 
   /** @throws Error with the runbook's words when it does not end well */
   async flip(...options: readonly string[]): Promise<FlipFigures> {
+    const writers = [this.#kept, ...this.#fresh];
+    const from = await Promise.all(writers.map((writer) => writer.position()));
     const since = monotonicMs();
-    const ran = await this.recovery("flip-db", ...options);
+    const ran = await this.recovery("flip-db", "--json", ...options);
     if (ran.code !== 0) throw new Error(`flip-db exited with ${ran.code}\n${ran.stderr}`);
-    const [entry] = JSON.parse((await this.recovery("history", "--json")).stdout) as LedgerEntry[];
-    if (entry?.from == null || entry.to === null) throw new Error("the ledger does not have the flip");
+    const entry = JSON.parse(ran.stdout) as LedgerEntry;
+    if (entry.from === null || entry.to === null) throw new Error("the ledger does not have the flip");
     const now = monotonicMs();
-    await Promise.all([this.#kept, ...this.#fresh].map((writer) => writer.awaitRow(now, 20_000)));
-    const { kept, fresh } = await this.records();
-    const phase = (names: readonly string[]): number =>
-      names.reduce((sum, name) => sum + (entry.phases[name] ?? 0), 0);
+    await Promise.all(writers.map((writer) => writer.awaitRow(now, 20_000)));
+    const [kept = [], ...fresh] = await Promise.all(writers.map((writer, n) => writer.records(from[n])));
+    const failed = [kept, ...fresh].map((records) =>
+      failedOf(records).filter(({ answered }) => answered >= since),
+    );
+    const [keptFailed = [], ...freshFailed] = failed;
+    const ofEach = failed.flatMap((errors) => Object.values(count(errors.map(({ client }) => client))));
+    const phase = (names: readonly string[], without: number): number =>
+      names.reduce((sum, name) => sum + (entry.phases[name] ?? without), 0);
     return {
       from: entry.from,
       to: entry.to,
       gapMs: gapSince(kept, since),
-      newGapMs: gapSince(fresh, since),
-      heldMs: phase(GAP_STEPS),
-      rejoinMs: phase(["timeline", "serve", "stopped", "fence", "rejoin", "stream"]),
+      newGapMs: Math.max(...fresh.map((records) => gapSince(records, since))),
+      // Only with transaction pooling the pooler pauses.
+      heldMs: phase(GAP_STEPS, 0),
+      rejoinMs: phase(["timeline", "serve", "stopped", "fence", "rejoin", "stream"], Number.NaN),
       phases: entry.phases,
-      errors: errorsSince(kept, since),
-      newErrors: errorsSince(fresh, since),
+      errors: countErrors(keptFailed),
+      newErrors: countErrors(freshFailed.flat()),
+      mostErrorsOfOne: Math.max(0, ...ofEach),
       said: ran.stderr
         .split("\n")
         .filter((line) => /^[!✗]/.test(line))
@@ -124,17 +136,4 @@ export class FlipSeries {
   async discard(): Promise<void> {
     await Promise.all([this.#kept, ...this.#fresh].map((writer) => writer.discard()));
   }
-}
-
-function gapSince(records: readonly WriterRecord[], since: number): number {
-  const rows = acknowledgedOf(records);
-  const first = Math.max(0, rows.findIndex(({ answered }) => answered >= since) - 1);
-  return longest(gapsOf(rows.slice(first)))?.ms ?? Number.NaN;
-}
-
-function errorsSince(records: readonly WriterRecord[], since: number): Partial<Record<ErrorKind, number>> {
-  const counts: Partial<Record<ErrorKind, number>> = {};
-  for (const { error } of failedOf(records).filter(({ answered }) => answered >= since))
-    counts[error] = (counts[error] ?? 0) + 1;
-  return counts;
 }
