@@ -1,8 +1,10 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { healAll } from "../../infra/rehearsal/faults/active.ts";
+import { cut, healLinks } from "../../infra/rehearsal/faults/network.ts";
 import { powerOff, powerOn } from "../../infra/rehearsal/faults/power.ts";
 import { acknowledgedOf } from "../../infra/rehearsal/writer/figures.ts";
+import { monotonicMs } from "../../infra/rehearsal/writer/records.ts";
 import { Writer } from "../../infra/rehearsal/writer/writer.ts";
 import type { LedgerEntry } from "../../infra/runbooks/observe/observation.ts";
 import type { LiveWorld } from "../support/live-world.ts";
@@ -216,8 +218,23 @@ describe(
       );
     });
 
-    it("the old primary, back with its host, never takes a write, and topology names what to do", async () => {
+    it("the old primary, back with its host while its peers are silent, takes no write", async () => {
+      const returned = monotonicMs();
+      for (const other of ["fra-01", "sto-01"]) await cut(live.plan, "ams-01", { other });
       await powerOn(live.plan, "ams-01");
+      // Held back at first; after a while it is started in recovery, which is for reads.
+      await vi.waitFor(async () => expect(await world.sql("ams", "select pg_is_in_recovery()")).toBe("t"), {
+        timeout: 120_000,
+        interval: 500,
+      });
+      expect((await operator.topology()).sites.find(({ name }) => name === "ams")?.word).not.toBe("primary");
+      const { writability } = await writer.report();
+      expect(writability?.spans.filter(({ site, from }) => site === "ams" && from >= returned)).toEqual([]);
+      expect(writability?.overlaps).toEqual([]);
+    });
+
+    it("the old primary never takes a write when they answer again, and topology names what to do", async () => {
+      await healLinks(live.plan);
       await vi.waitFor(
         async () => {
           const seen = await operator.topology();
