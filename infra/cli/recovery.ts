@@ -7,6 +7,8 @@ import { topologyVerb } from "./recovery/topology.ts";
 import { ensurePrimaryVerb } from "./recovery/ensure-primary.ts";
 import { failoverVerb, fenceVerb, unfenceVerb } from "./recovery/failover.ts";
 import { flipVerb } from "./recovery/flip.ts";
+import { ensurePlacesVerb } from "./recovery/ensure-places.ts";
+import { ensureRetiredVerb, retireVerb } from "./recovery/retire.ts";
 import { historyVerb, promoteVerb, restartVerb, resumeVerb, startVerb, stopVerb } from "./recovery/verbs.ts";
 
 /** `bin/recovery ENV VERB`: the stack comes first, so that a line reads as what it acts on. */
@@ -30,6 +32,9 @@ const program = recoveryProgram(named ? first : "ENV", {
   restart: (stack, site, options) => run(() => restartVerb(stack, site, options)),
   rejoin: (stack, site, options) => run(() => rejoinVerb(stack, site, options)),
   rebuild: (stack, site, options) => run(() => rebuildVerb(stack, site, options)),
+  retire: (stack, site, options) => run(() => retireVerb(stack, site, options)),
+  ensureRetired: (stack, site) => run(() => ensureRetiredVerb(stack, site)),
+  ensurePlaces: (stack, words) => run(() => ensurePlacesVerb(stack, words)),
   resume: (stack) => run(() => resumeVerb(stack)),
   history: (stack, options) => run(() => historyVerb(stack, options)),
 });

@@ -106,13 +106,25 @@ function siteRules(config: StackConfig): Finding[] {
       );
     }
   }
+  const [staying, retired] = [false, true].map((gone) =>
+    config.sites.filter((site) => site.retired === gone).map((site) => site.name),
+  );
   if (!sites.includes(config.primary)) {
     problems.push(
       problem(
         ["primary"],
         config.primary,
-        `one of sites: ${sites.join(", ")}`,
+        `one of sites: ${(staying ?? []).join(", ")}`,
         "name the site that should take writes",
+      ),
+    );
+  } else if (retired?.includes(config.primary) === true) {
+    problems.push(
+      problem(
+        ["primary"],
+        config.primary,
+        `a site that stays: ${(staying ?? []).join(", ") || "there is none"}`,
+        "first move the writes (bin/recovery ENV flip-db), then retire the site, each with its own `pulumi up`",
       ),
     );
   }

@@ -172,6 +172,11 @@ function site(image: z.ZodString) {
     })
       .optional()
       .describe("Images of this site alone, while one is upgraded before the other."),
+    retired: yesOrNo("write true to retire the site, or leave the key out")
+      .default(false)
+      .describe(
+        "true: the site leaves the stack with the next `pulumi up`, which refuses while it is the primary, holds the only other copy, or feeds somebody. Its data volume stays (docs/migration.md). Take the entry out afterwards.",
+      ),
   });
 }
 

@@ -61,6 +61,8 @@ export interface Topology {
   readonly hosts: readonly Host[];
   /** In the file's order: the first founds the cluster. */
   readonly sites: readonly Site[];
+  /** Sites on their way out: of what they had, the data volume stays. */
+  readonly retired: readonly Site[];
   readonly routers: readonly Router[];
   readonly listeners: readonly Listener[];
   readonly network: { readonly name: string; readonly external: boolean };
@@ -83,29 +85,33 @@ export function buildTopology(config: StackConfig): Topology {
     if (host === undefined) throw new Error(`unchecked configuration: no host ${name}`);
     return host;
   };
+  const siteOf = (site: StackConfig["sites"][number]): Site => {
+    const host = hostOf(site.host);
+    const images = { ...config.images, ...withoutUndefined(site.images) };
+    const box = (container: string, port: number, image: string): Box => ({
+      host,
+      container,
+      port,
+      image,
+      directory: `${host.root}/${container}`,
+    });
+    return {
+      name: site.name,
+      host,
+      slot: slotName(site.name),
+      volume: site.volume,
+      postgres: box(site.containers.postgres, site.ports.postgres, images.postgres),
+      pgbouncer: box(site.containers.pgbouncer, site.ports.pgbouncer, images.pgbouncer),
+      pgHealth: box(site.containers.pgHealth, site.ports.pgHealth, images.node),
+    };
+  };
+  const sites = (retired: boolean): readonly Site[] =>
+    config.sites.filter((site) => site.retired === retired).map(siteOf);
   return {
     primary: config.primary,
     hosts,
-    sites: config.sites.map((site): Site => {
-      const host = hostOf(site.host);
-      const images = { ...config.images, ...withoutUndefined(site.images) };
-      const box = (container: string, port: number, image: string): Box => ({
-        host,
-        container,
-        port,
-        image,
-        directory: `${host.root}/${container}`,
-      });
-      return {
-        name: site.name,
-        host,
-        slot: slotName(site.name),
-        volume: site.volume,
-        postgres: box(site.containers.postgres, site.ports.postgres, images.postgres),
-        pgbouncer: box(site.containers.pgbouncer, site.ports.pgbouncer, images.pgbouncer),
-        pgHealth: box(site.containers.pgHealth, site.ports.pgHealth, images.node),
-      };
-    }),
+    sites: sites(false),
+    retired: sites(true),
     routers: config.routers.map((router): Router => {
       const host = hostOf(router.host);
       return {
@@ -120,6 +126,11 @@ export function buildTopology(config: StackConfig): Topology {
     listeners: config.listeners,
     network: config.network,
   };
+}
+
+/** The stack as it is while a site leaves it: the retired ones are sites like the others. */
+export function beforeRetirement(topology: Topology): Topology {
+  return { ...topology, sites: [...topology.sites, ...topology.retired], retired: [] };
 }
 
 /** Role that standbys log in with to follow a primary. */

@@ -34,6 +34,7 @@ export function loopbackTopology(
   return {
     primary: sites[0]!.name,
     hosts: [...hosts, app],
+    retired: [],
     sites: sites.map((site, i): Site => {
       const box = (container: string, port: number): Box => ({
         host: hosts[i]!,

@@ -15,6 +15,9 @@ export interface Verbs {
   restart(stack: string, site: string, options: YesOption): Promise<void>;
   rejoin(stack: string, site: string, options: YesOption): Promise<void>;
   rebuild(stack: string, site: string | undefined, options: RebuildOptions): Promise<void>;
+  retire(stack: string, site: string, options: RetireOptions): Promise<void>;
+  ensurePlaces(stack: string, words: readonly string[]): Promise<void>;
+  ensureRetired(stack: string, site: string): Promise<void>;
   resume(stack: string): Promise<void>;
   history(stack: string, options: { readonly json?: true | undefined }): Promise<void>;
 }
@@ -37,6 +40,9 @@ export interface PromoteOptions extends YesOption {
   readonly stopPrimary?: true | undefined;
 }
 export interface RebuildOptions extends YesOption {
+  readonly dryRun?: true | undefined;
+}
+export interface RetireOptions extends YesOption {
   readonly dryRun?: true | undefined;
 }
 export interface StartOptions extends YesOption {
@@ -157,6 +163,25 @@ export function recoveryProgram(stack: string, verbs: Verbs): Command {
     .option("--dry-run", "checks and plan; changes nothing")
     .option(...YES)
     .action((site, options) => verbs.rebuild(stack, site, options));
+  program
+    .command("retire")
+    .description(
+      "with --dry-run: may the site leave the stack? `pulumi up` does it, where its entry says retired: true",
+    )
+    .argument("<site>")
+    .option("--dry-run", "checks and plan; changes nothing")
+    .option(...YES)
+    .action((site, options) => verbs.retire(stack, site, options));
+  program
+    .command("ensure-retired", { hidden: true })
+    .description("what `pulumi up` runs for a site whose entry says retired: true")
+    .argument("<site>")
+    .action((site) => verbs.ensureRetired(stack, site));
+  program
+    .command("ensure-places", { hidden: true })
+    .description("what `pulumi up` runs first where hosts or sites have changed: refuses what would hurt")
+    .argument("<places...>")
+    .action((words) => verbs.ensurePlaces(stack, words));
   program
     .command("resume")
     .description("finish or take back what a dead controller left")

@@ -22,6 +22,13 @@ export function planResume(seen: Observation, entry: LedgerEntry): Resumption {
       why: `${entry.verb} is noted on the hosts, and bin/maintenance status ${seen.stack} says what is left of it`,
       steps: [],
     };
+  // Nobody was given anything by it, and each part of it looks first.
+  if (entry.verb === "retire")
+    return {
+      kind: "finish",
+      why: `the next \`pulumi up\` goes on with the retirement of ${entry.to ?? "the site"}`,
+      steps: [],
+    };
   if (entry.verb === "rejoin" || entry.verb === "rebuild-standby") return resumeRenew(seen, entry);
   return { kind: "finish", why: `${entry.verb} leaves nothing behind`, steps: [] };
 }

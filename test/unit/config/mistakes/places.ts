@@ -136,6 +136,21 @@ const HOSTS: Mistakes = {
 
 const SITES: Mistakes = {
   ...each("a primary that is no site", ["nowhere-1"], () => ["primary"], { allowed: /^one of sites: / }),
+  "a retired primary": {
+    make: (raw) => {
+      const at = raw.sites.findIndex(({ name }) => name === raw.primary);
+      set(raw, ["sites", at, "retired"], true);
+      return {
+        path: ["primary"],
+        value: raw.primary,
+        allowed: /^a site that stays: /,
+        fix: /first move the writes/,
+      };
+    },
+  },
+  ...each("a site that is retired in other words", ["soon", 1], (raw, n) => [...anySite(raw, n), "retired"], {
+    allowed: /^true or false$/,
+  }),
   ...each("a primary that is no name", ["Dal", "", "a--b", "9x"], () => ["primary"]),
   ...each("a primary that is no text", [12, true], () => ["primary"], {
     notInFiles: true,
