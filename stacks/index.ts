@@ -5,6 +5,8 @@ import { ConfigError } from "../infra/config/problem.ts";
 import type { StackConfig } from "../infra/config/schema.ts";
 import { readOverlay } from "../infra/config/overlay.ts";
 import { buildTopology } from "../infra/topology/model.ts";
+import { places } from "./places.ts";
+import { retirement } from "./retirement.ts";
 import { switchover } from "./switchover.ts";
 
 /**
@@ -14,8 +16,10 @@ import { switchover } from "./switchover.ts";
 export default function program() {
   const config = checkedConfig();
   const topology = buildTopology(config);
-  const cluster = new HaPostgres("heatwave", { topology, config });
-  switchover(pulumi.getStack(), topology.primary, cluster);
+  const stack = pulumi.getStack();
+  const cluster = new HaPostgres("heatwave", { topology, config, after: [places(stack, topology)] });
+  const switched = switchover(stack, topology.primary, cluster);
+  for (const { name } of topology.retired) retirement(stack, name, [cluster, switched]);
   return {
     primary: topology.primary,
     sites: cluster.sites,

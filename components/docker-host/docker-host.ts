@@ -9,6 +9,11 @@ export interface DockerHostArgs {
   readonly host: Host;
   /** Docker network that the containers join. `external` is only checked; otherwise it is made. */
   readonly network: { readonly name: string; readonly external: boolean };
+  /**
+   * What must have passed before anything here is touched.
+   * @default nothing
+   */
+  readonly after?: readonly pulumi.Resource[];
 }
 
 /**
@@ -32,8 +37,9 @@ export class DockerHost extends pulumi.ComponentResource {
     this.host = args.host;
     this.networkName = args.network.name;
     this.connection = connectionOf(args.host);
-    this.provider = this.createProvider(name);
-    const tool = this.createTool(name);
+    const after = [...(args.after ?? [])];
+    this.provider = this.createProvider(name, after);
+    const tool = this.createTool(name, after);
     this.tool = `${this.sudo}${args.host.root}/bin/host-tool`;
     const settings = new remote.Command(
       `${name}-settings`,
@@ -45,7 +51,7 @@ export class DockerHost extends pulumi.ComponentResource {
       },
       { parent: this, dependsOn: tool },
     );
-    this.ready = [settings, this.createNetwork(name, args, settings)];
+    this.ready = [settings, this.createNetwork(name, args, settings), ...after];
     this.registerOutputs({ address: args.host.address });
   }
 
@@ -54,7 +60,7 @@ export class DockerHost extends pulumi.ComponentResource {
     return this.host.ssh.user === "root" ? "" : "sudo -n ";
   }
 
-  private createProvider(name: string): docker.Provider {
+  private createProvider(name: string, after: pulumi.Resource[]): docker.Provider {
     const { address, ssh } = this.host;
     return new docker.Provider(
       name,
@@ -70,11 +76,11 @@ export class DockerHost extends pulumi.ComponentResource {
         ],
         disableDockerDaemonCheck: true,
       },
-      { parent: this },
+      { parent: this, dependsOn: after },
     );
   }
 
-  private createTool(name: string): remote.Command {
+  private createTool(name: string, after: pulumi.Resource[]): remote.Command {
     const text = hostToolText();
     const bin = `${this.host.root}/bin`;
     const install = `install -d -m 0755 ${bin} && cat >${bin}/.host-tool.new && chmod 0755 ${bin}/.host-tool.new && mv ${bin}/.host-tool.new ${bin}/host-tool`;
@@ -86,7 +92,7 @@ export class DockerHost extends pulumi.ComponentResource {
         stdin: text,
         logging: remote.Logging.None,
       },
-      { parent: this, hideDiffs: ["stdin"] },
+      { parent: this, dependsOn: after, hideDiffs: ["stdin"] },
     );
   }
 
@@ -108,7 +114,7 @@ export class DockerHost extends pulumi.ComponentResource {
         create: `docker network inspect --format '{{.Name}}' ${network} || { echo '${missing}' >&2; exit 1; }`,
         logging: remote.Logging.None,
       },
-      { parent: this },
+      { parent: this, dependsOn: [...(args.after ?? [])] },
     );
   }
 }

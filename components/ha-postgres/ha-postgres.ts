@@ -4,12 +4,18 @@ import type { Host, Topology } from "../../infra/topology/model.ts";
 import { DockerHost } from "../docker-host/docker-host.ts";
 import { ReplacementGuard } from "../postgres/replacement-guard.ts";
 import { Router } from "../router/router.ts";
+import { instanceName, RetiredSite, siteName } from "../site/retired-site.ts";
 import type { SiteArgs } from "../site/site.ts";
 import { Site } from "../site/site.ts";
 
 export interface HaPostgresArgs {
   readonly topology: Topology;
   readonly config: StackConfig;
+  /**
+   * What must have passed before anything of the stack is touched.
+   * @default nothing
+   */
+  readonly after?: readonly pulumi.Resource[];
 }
 
 /** Where an application reaches the cluster from one app host. */
@@ -38,11 +44,15 @@ export class HaPostgres extends pulumi.ComponentResource {
   constructor(name: string, args: HaPostgresArgs, opts?: pulumi.ComponentResourceOptions) {
     // Nothing that a switchover changes: the primary is an input of the program's switchover command alone.
     super("heatwave:ha-postgres:HaPostgres", name, {}, opts);
-    const { topology } = args;
-    const hosts = new Map(topology.hosts.map((host) => [host.name, this.createHost(host, topology)]));
+    const { topology, after = [] } = args;
+    const hosts = new Map(topology.hosts.map((host) => [host.name, this.createHost(host, topology, after)]));
     const guard = new ReplacementGuard(name, topology);
     this.systemIdentifier = this.createSites(args, hosts, guard);
     this.createRouters(args, hosts, guard);
+    for (const site of topology.retired) {
+      guard.retires(site, instanceName(site));
+      new RetiredSite(siteName(site), { site, dockerHost: hostOf(hosts, site.host) }, { parent: this });
+    }
     this.routers = topology.routers.map((router) => ({
       host: router.name,
       endpoints: Object.fromEntries(
@@ -63,8 +73,8 @@ export class HaPostgres extends pulumi.ComponentResource {
     this.registerOutputs({ systemIdentifier: this.systemIdentifier });
   }
 
-  private createHost(host: Host, topology: Topology): DockerHost {
-    return new DockerHost(host.name, { host, network: topology.network }, { parent: this });
+  private createHost(host: Host, topology: Topology, after: readonly pulumi.Resource[]): DockerHost {
+    return new DockerHost(host.name, { host, network: topology.network, after }, { parent: this });
   }
 
   private createSites(
@@ -85,7 +95,7 @@ export class HaPostgres extends pulumi.ComponentResource {
       return {
         name: site.name,
         siteArgs,
-        component: new Site(`${site.name}-site`, siteArgs, { parent: this }),
+        component: new Site(siteName(site), siteArgs, { parent: this }),
       };
     });
     const components = declared.map(({ component }) => component);

@@ -5,7 +5,7 @@ import { lookAtPostgres } from "../../infra/hosts/postgres-sighting.ts";
 import { borrowHost } from "../../infra/hosts/ssh-pool.ts";
 import type { SshTarget } from "../../infra/hosts/ssh-options.ts";
 import type { Site, Topology } from "../../infra/topology/model.ts";
-import { refusalForPreview, refusalOfPrimary } from "./replacement-messages.ts";
+import { refusalForPreview, refusalOfLeaving, refusalOfPrimary } from "./replacement-messages.ts";
 import type { Sightings, Verdict } from "./replacement-rules.ts";
 import { isBack, mayReplace } from "./replacement-rules.ts";
 import { SOCKET_DIRECTORY } from "./render/postgresql-conf.ts";
@@ -38,6 +38,8 @@ export class ReplacementGuard {
   readonly #limits: ReplacementLimits;
   /** Site by the logical name of its container and of its image. */
   readonly #sites = new Map<string, Site>();
+  /** Retired sites by the logical name of their container, which is about to be deleted. */
+  readonly #retired = new Map<string, Site>();
   /** Containers whose registration is not over, by logical name. */
   readonly #pending = new Map<
     string,
@@ -84,6 +86,11 @@ export class ReplacementGuard {
     for (const name of names) this.#sites.set(name, site);
   }
 
+  /** Says whose container goes because its site is retired. */
+  retires(site: Site, name: string): void {
+    this.#retired.set(name, site);
+  }
+
   /**
    * A container of the stack: the primary is refused only when all that does not wait for it is done.
    * @param waitsFor site whose PostgreSQL container it is, or waits for
@@ -96,24 +103,35 @@ export class ReplacementGuard {
 
   async #beforeDelete(name: string): Promise<void> {
     const site = this.#sites.get(name);
+    const retired = this.#retired.get(name);
+    if (retired !== undefined) return this.#beforeRetirement(retired);
+    // No other site's container is ever deleted, but for a replacement: then it is declared.
+    if (site === undefined) throw new Error(refusalOfLeaving(name));
     if (pulumi.runtime.isDryRun()) {
-      if (site?.name === this.#topology.primary)
+      if (site.name === this.#topology.primary)
         await pulumi.log.warn(refusalForPreview(this.#topology, site, pulumi.getStack()));
       return;
     }
     // Registered and then deleted: not a replacement, the whole stack goes (`destroy --run-program`).
-    if (site !== undefined && !this.#pending.has(name)) return;
-    await this.#takeTurn(site?.name ?? name);
+    if (!this.#pending.has(name)) return;
+    await this.#takeTurn(site.name);
     try {
       // Before the look: what is seen then is not changed by a runbook until the container is back.
-      if (site !== undefined) this.#release = (await holdHost(targetOf(site), toolOf(site))).release;
-      await this.#untilItMayGo(site?.name ?? name, name);
+      this.#release = (await holdHost(targetOf(site), toolOf(site))).release;
+      await this.#untilItMayGo(site);
     } catch (error) {
       await this.#endTurn();
       throw error;
     }
-    // A site that has left the stack file is not made again.
-    if (site === undefined) await this.#endTurn();
+  }
+
+  /** The retirement stopped it: whoever started it since wants it to stay. */
+  async #beforeRetirement(site: Site): Promise<void> {
+    if (pulumi.runtime.isDryRun()) return;
+    if ((await this.#look(site)).kind === "primary")
+      throw new Error(
+        `${site.name} is to be retired but is the primary now; its container stays. Flip to a site that stays first.`,
+      );
   }
 
   async #afterCreate(name: string): Promise<void> {
@@ -139,7 +157,8 @@ export class ReplacementGuard {
       throw new Error(refusalOfPrimary(this.#topology, site, pulumi.getStack()));
   }
 
-  async #untilItMayGo(site: string, name: string): Promise<void> {
+  async #untilItMayGo(going: Site): Promise<void> {
+    const site = going.name;
     const deadline = performance.now() + this.#limits.ready;
     for (;;) {
       if (this.#stuck !== undefined)
@@ -155,7 +174,7 @@ export class ReplacementGuard {
             );
           return;
         case "primary":
-          await this.#refusePrimary(name);
+          await this.#refusePrimary(going);
           break;
         case "unseen":
           throw new Error(
@@ -178,12 +197,7 @@ export class ReplacementGuard {
   }
 
   /** Gives the turn away meanwhile: the standbys' replacements are what it waits for. */
-  async #refusePrimary(name: string): Promise<void> {
-    const site = this.#sites.get(name);
-    if (site === undefined)
-      throw new Error(
-        `${name} has left the stack file but is the primary now; flip to a site that stays before it goes`,
-      );
+  async #refusePrimary(site: Site): Promise<void> {
     await this.#endTurn();
     await this.#untilOthersAreDone(site);
     await this.#takeTurn(site.name);

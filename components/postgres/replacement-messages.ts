@@ -31,3 +31,12 @@ export function refusalForPreview(topology: Topology, site: Site, stack: string)
     commands(topology, site, stack),
   ].join("\n");
 }
+
+/** Why nothing of a site goes that has merely left the stack file. @param name of its container's resource */
+export function refusalOfLeaving(name: string): string {
+  const site = name.replace(/-site-postgres$/, "");
+  return (
+    `${site} has left the stack file without being retired. Nothing of it is deleted: its slots and its place in the other sites' grants would stay behind.\n` +
+    `Put its entry and its host back with \`retired: true\`, run \`pulumi up\`, and take them out afterwards (docs/migration.md).`
+  );
+}

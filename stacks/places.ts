@@ -1,0 +1,12 @@
+import { local } from "@pulumi/command";
+import type { Topology } from "../infra/topology/model.ts";
+import { placesOf, placeWords } from "../infra/topology/places.ts";
+
+/**
+ * Where hosts and sites are, noted by each `up` for the next one. When that changes this command looks first, and
+ * refuses what would hurt, before anything is touched (docs/decisions/0023-migration.md).
+ */
+export function places(stack: string, topology: Topology): local.Command {
+  const ensure = [`../bin/recovery ${stack} ensure-places`, ...placeWords(placesOf(topology))].join(" ");
+  return new local.Command("places", { create: ensure, update: ensure, logging: local.Logging.Stderr });
+}
