@@ -12,6 +12,7 @@ export interface Verbs {
     options: { readonly hostsOnly: boolean; readonly disk: string | undefined },
   ): Promise<void>;
   preview(globals: Globals, options: { readonly diff: boolean }): Promise<void>;
+  migrate(globals: Globals, site: string | undefined): Promise<void>;
   status(globals: Globals): Promise<void>;
   exec(globals: Globals, command: readonly string[]): Promise<void>;
   host(globals: Globals, name: string, command: readonly string[]): Promise<void>;
@@ -101,6 +102,13 @@ export function rehearseProgram(verbs: Verbs): Command {
     )
     .option("--diff", "show every property that changes")
     .action(({ diff }, command) => verbs.preview(globalsOf(command), { diff: diff === true }));
+  program
+    .command("migrate")
+    .description(
+      "move a site to a host that only the world has, under load and in a world of its own: add, flip, retire, forget",
+    )
+    .argument("[site]", "(default: the declared primary)")
+    .action((site, _options, command) => verbs.migrate(globalsOf(command), site));
   program
     .command("status")
     .description("machines of the world, what runs on each host, and which site is primary")

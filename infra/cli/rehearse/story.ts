@@ -4,56 +4,35 @@ import { describeOverlay } from "../../rehearsal/overlay.ts";
 import { writePath } from "../../rehearsal/sql.ts";
 import { RehearsalError } from "../../rehearsal/trouble.ts";
 import { withVariation } from "../../rehearsal/variation.ts";
-import type { World } from "../../rehearsal/world.ts";
 import type { Context } from "./context.ts";
-import { runInside } from "./inside.ts";
-import { seconds } from "./terminal.ts";
-
-interface Phase {
-  readonly phase: string;
-  readonly milliseconds: number;
-}
+import { demand, Parts } from "./parts.ts";
 
 /**
  * The whole story of a stack, from nothing to a row on every site and two previews. Each part can be run again: what is
  * there is kept. Throws at the first part that does not hold.
  */
 export async function tellStory(at: Context): Promise<void> {
-  const json = at.globals.json === true;
-  const say = (line = "") => (json ? process.stderr : process.stdout).write(`${line}\n`);
-  const phases: Phase[] = [];
-  const part = async <T>(title: string, work: () => Promise<T>): Promise<T> => {
-    say();
-    say(pc.bold(`${phases.length + 1}. ${title}`));
-    const started = performance.now();
-    const result = await work();
-    phases.push({ phase: title, milliseconds: performance.now() - started });
-    return result;
-  };
+  const parts = new Parts(at);
+  const { say } = parts;
   const { stack } = at;
   const config = at.loadStack();
-  const engine = (world: World, verb: string, ...options: string[]) =>
-    runInside(world.plan.controller, ["bin/engine", verb, "--stack", stack, ...options], {
-      exec: ["-w", "/heatwave"],
-      stdoutToStderr: json,
-    });
 
   say(
     `Rehearsing Pulumi.${stack}.yaml, unmodified: ${config.sites.map((site) => site.name).join(", ")} in world "${at.world}".`,
   );
-  const world = await part("The sealed world", async () => {
+  const world = await parts.part("The sealed world", async () => {
     const made = await at.up();
     say("The overlay, which is all that differs from the stack file:");
     for (const line of describeOverlay(made.overlay)) say(`  ${line}`);
     return made;
   });
 
-  await part("The stack comes up", async () => {
-    demand(await engine(world, "up", "--yes"), "The stack did not come up");
+  await parts.part("The stack comes up", async () => {
+    demand(await parts.engine(world, "up", "--yes"), "The stack did not come up");
   });
 
   const path = writePath(config);
-  const row = await part("A row through the write VIP", async () => {
+  const row = await parts.part("A row through the write VIP", async () => {
     const from = `a container on network ${config.network.name} of ${path.routerHost}`;
     const written = await at.progress.step(
       `Writing as ${path.role} from ${from} to ${path.routerContainer}:${path.port}`,
@@ -63,7 +42,7 @@ export async function tellStory(at: Context): Promise<void> {
     return written;
   });
 
-  const sites = await part("Every site has it", async () => {
+  const sites = await parts.part("Every site has it", async () => {
     const found = await at.progress.step("Asking each site", () =>
       findRowEverywhere(world.plan, config, row),
     );
@@ -71,58 +50,32 @@ export async function tellStory(at: Context): Promise<void> {
     return found;
   });
 
-  await part("A second preview, nothing changed", async () => {
-    const code = await engine(world, "preview", "--expect-no-changes");
-    if (code === 7) {
-      throw new RehearsalError(
-        "The preview after up is not clean",
-        "something that was just applied would be changed again; the preview above names it",
-        "bin/rehearse preview --diff",
-      );
-    }
-    demand(code, "The second preview failed");
-  });
+  await parts.part("A second preview, nothing changed", () => parts.cleanPreview(world));
 
-  const change = await part("A preview of one changed HAProxy setting", () =>
+  const change = await parts.part("A preview of one changed HAProxy setting", () =>
     withVariation(world.plan, stack, async (directory, change) => {
       say(`In a copy of the stack file, thrown away after: ${change.key} ${change.before} → ${change.after}`);
-      const code = await engine(world, "preview", "--diff", "--expect-no-changes", "--cwd", directory);
-      if (code === 0) {
+      if (!(await parts.changesIn(world, "--diff", "--cwd", directory))) {
         throw new RehearsalError(
           "The preview does not show the change",
           `${change.key} was changed from ${change.before} to ${change.after}, and the preview says nothing would change`,
           "bin/rehearse preview --diff",
         );
       }
-      demand(code === 7 ? 0 : code, "The preview of the change failed");
       return change;
     }),
   );
 
-  if (json) {
+  if (at.globals.json === true) {
+    const { phases } = parts;
     process.stdout.write(
       `${JSON.stringify({ world: at.world, stack, row, sites, change, phases }, null, 2)}\n`,
     );
     return;
   }
-  say();
-  say(pc.bold("Times"));
-  for (const { phase, milliseconds } of phases)
-    say(`  ${phase.padEnd(46)}${seconds(milliseconds).padStart(12)}`);
-  say(
-    `  ${"in all".padEnd(46)}${seconds(phases.reduce((sum, phase) => sum + phase.milliseconds, 0)).padStart(12)}`,
-  );
+  parts.times();
   say();
   say(lookAround(at, config.sites[0]?.name ?? "SITE", config.routers[0]?.host ?? "HOST"));
-}
-
-function demand(exitCode: number, what: string): void {
-  if (exitCode === 0) return;
-  throw new RehearsalError(
-    what,
-    `the engine ended with exit code ${exitCode}; its own words are above`,
-    "run bin/rehearse again: what is done is kept; or begin anew: bin/rehearse down",
-  );
 }
 
 function lookAround(at: Context, site: string, host: string): string {

@@ -9,6 +9,7 @@ import { down, refreshCheckout, worlds } from "../../rehearsal/world.ts";
 import { Context } from "./context.ts";
 import { faultVerbs } from "./fault-verbs.ts";
 import { runInside } from "./inside.ts";
+import { playMigration } from "./migrate.ts";
 import { describePrimary, printStatus } from "./print.ts";
 import type { Verbs } from "./program.ts";
 import { statusOf } from "./status.ts";
@@ -60,6 +61,8 @@ export const rehearseVerbs: Verbs = {
       { exec: ["-w", "/heatwave"] },
     );
   },
+
+  migrate: (globals, site) => playMigration(globals, site),
 
   async status(globals) {
     const at = new Context(globals);

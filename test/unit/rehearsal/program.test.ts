@@ -11,7 +11,18 @@ async function parse(...line: readonly string[]): Promise<unknown[]> {
       calls.push([name, ...given]);
       return Promise.resolve();
     };
-  const names = ["story", "up", "preview", "status", "exec", "host", "psql", "down", "prune"] as const;
+  const names = [
+    "story",
+    "up",
+    "preview",
+    "status",
+    "exec",
+    "host",
+    "psql",
+    "migrate",
+    "down",
+    "prune",
+  ] as const;
   const faults = ["lossy", "delay", "fill"].map((name) => [name, verb(name)] as const);
   const verbs = {
     ...Object.fromEntries(names.map((name) => [name, verb(name)] as const)),
