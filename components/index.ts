@@ -1,7 +1,10 @@
+export { AdoptedStack, type AdoptedStackArgs } from "./adopted/adopted-stack.ts";
 export { DockerHost, type DockerHostArgs } from "./docker-host/docker-host.ts";
 export { HostFile, type HostFileArgs } from "./docker-host/host-file.ts";
 export {
   HaPostgres,
+  routerOutputs,
+  siteOutputs,
   type HaPostgresArgs,
   type RouterOutputs,
   type SiteOutputs,

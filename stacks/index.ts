@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { HaPostgres } from "../components/index.ts";
+import { AdoptedStack, HaPostgres, routerOutputs, siteOutputs } from "../components/index.ts";
 import { loadConfig, rawFromPulumi } from "../infra/config/load.ts";
 import { ConfigError } from "../infra/config/problem.ts";
 import type { StackConfig } from "../infra/config/schema.ts";
@@ -17,6 +17,12 @@ export default function program() {
   const config = checkedConfig();
   const topology = buildTopology(config);
   const stack = pulumi.getStack();
+  const { adopted } = config;
+  if (adopted !== undefined) {
+    // As it was found: there is nothing to switch over with, and nothing that could say which cluster it is.
+    new AdoptedStack("heatwave", { topology, adopted, after: [places(stack, topology, true)] });
+    return { primary: topology.primary, sites: siteOutputs(topology), routers: routerOutputs(topology) };
+  }
   const cluster = new HaPostgres("heatwave", { topology, config, after: [places(stack, topology)] });
   const switched = switchover(stack, topology.primary, cluster);
   for (const { name } of topology.retired) retirement(stack, name, [cluster, switched]);

@@ -38,7 +38,7 @@ export class DockerHost extends pulumi.ComponentResource {
     this.networkName = args.network.name;
     this.connection = connectionOf(args.host);
     const after = [...(args.after ?? [])];
-    this.provider = this.createProvider(name, after);
+    this.provider = createProvider(name, args.host, { parent: this, dependsOn: after });
     const tool = this.createTool(name, after);
     this.tool = `${this.sudo}${args.host.root}/bin/host-tool`;
     const settings = new remote.Command(
@@ -58,26 +58,6 @@ export class DockerHost extends pulumi.ComponentResource {
   /** Prefix of commands that need root. */
   get sudo(): string {
     return this.host.ssh.user === "root" ? "" : "sudo -n ";
-  }
-
-  private createProvider(name: string, after: pulumi.Resource[]): docker.Provider {
-    const { address, ssh } = this.host;
-    return new docker.Provider(
-      name,
-      {
-        host: `ssh://${ssh.user}@${address}:${ssh.port}`,
-        // The pinned host key, without a file of the operator's (a preview elsewhere must be clean).
-        sshOpts: [
-          ...["-o", "StrictHostKeyChecking=yes"],
-          ...["-o", "UserKnownHostsFile=/dev/null"],
-          ...["-o", "GlobalKnownHostsFile=/dev/null"],
-          ...["-o", `KnownHostsCommand=/bin/echo %H ${ssh.hostKey}`],
-          ...["-o", "ConnectTimeout=10"],
-        ],
-        disableDockerDaemonCheck: true,
-      },
-      { parent: this, dependsOn: after },
-    );
   }
 
   private createTool(name: string, after: pulumi.Resource[]): remote.Command {
@@ -117,6 +97,29 @@ export class DockerHost extends pulumi.ComponentResource {
       { parent: this, dependsOn: [...(args.after ?? [])] },
     );
   }
+}
+
+/** The provider of a host, which pins its key without a file of the operator's: a preview elsewhere must be clean. */
+export function createProvider(
+  name: string,
+  { address, ssh }: Host,
+  opts: pulumi.ResourceOptions,
+): docker.Provider {
+  return new docker.Provider(
+    name,
+    {
+      host: `ssh://${ssh.user}@${address}:${ssh.port}`,
+      sshOpts: [
+        ...["-o", "StrictHostKeyChecking=yes"],
+        ...["-o", "UserKnownHostsFile=/dev/null"],
+        ...["-o", "GlobalKnownHostsFile=/dev/null"],
+        ...["-o", `KnownHostsCommand=/bin/echo %H ${ssh.hostKey}`],
+        ...["-o", "ConnectTimeout=10"],
+      ],
+      disableDockerDaemonCheck: true,
+    },
+    opts,
+  );
 }
 
 function connectionOf(host: Host): types.input.remote.ConnectionArgs {

@@ -34,6 +34,31 @@ export interface SiteOutputs {
   readonly healthUrl: string;
 }
 
+/** Where applications reach the stack, router by router. */
+export function routerOutputs(topology: Topology): readonly RouterOutputs[] {
+  return topology.routers.map((router) => ({
+    host: router.name,
+    endpoints: Object.fromEntries(
+      topology.listeners.map(({ name: listener, port }) => [listener, `${router.container}:${port}`]),
+    ),
+    statsUrl: `http://${router.host.address}:${router.statsPort}/`,
+  }));
+}
+
+/** By site's name. */
+export function siteOutputs(topology: Topology): Readonly<Record<string, SiteOutputs>> {
+  return Object.fromEntries(
+    topology.sites.map((site) => [
+      site.name,
+      {
+        host: site.host.name,
+        address: site.host.address,
+        healthUrl: `http://${site.host.address}:${site.pgHealth.port}/`,
+      },
+    ]),
+  );
+}
+
 /** A whole stack: hosts, sites and routers of one PostgreSQL cluster. */
 export class HaPostgres extends pulumi.ComponentResource {
   readonly routers: readonly RouterOutputs[];
@@ -53,23 +78,8 @@ export class HaPostgres extends pulumi.ComponentResource {
       guard.retires(site, instanceName(site));
       new RetiredSite(siteName(site), { site, dockerHost: hostOf(hosts, site.host) }, { parent: this });
     }
-    this.routers = topology.routers.map((router) => ({
-      host: router.name,
-      endpoints: Object.fromEntries(
-        topology.listeners.map(({ name: listener, port }) => [listener, `${router.container}:${port}`]),
-      ),
-      statsUrl: `http://${router.host.address}:${router.statsPort}/`,
-    }));
-    this.sites = Object.fromEntries(
-      topology.sites.map((site) => [
-        site.name,
-        {
-          host: site.host.name,
-          address: site.host.address,
-          healthUrl: `http://${site.host.address}:${site.pgHealth.port}/`,
-        },
-      ]),
-    );
+    this.routers = routerOutputs(topology);
+    this.sites = siteOutputs(topology);
     this.registerOutputs({ systemIdentifier: this.systemIdentifier });
   }
 

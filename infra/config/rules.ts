@@ -1,5 +1,6 @@
 import type { Finding } from "./problem.ts";
 import { pathText } from "./problem.ts";
+import { adoptionRules } from "./rules-adoption.ts";
 import { maintenanceRules } from "./rules-maintenance.ts";
 import { databaseRules, hbaRules, ownedParameters, retentionRules } from "./rules-postgres.ts";
 import type { StackConfig } from "./schema.ts";
@@ -18,6 +19,7 @@ export function crossFieldFindings(config: StackConfig): Finding[] {
     ...ownedParameters(config),
     ...retentionRules(config),
     ...maintenanceRules(config),
+    ...adoptionRules(config),
   ];
 }
 

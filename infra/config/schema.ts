@@ -114,6 +114,12 @@ function images(image: z.ZodString) {
   };
 }
 
+const ContainerId = text(
+  /^[0-9a-f]{64}$/,
+  "a container's id, 64 hexadecimal digits",
+  "let `bin/adopt ENV --write` write it",
+);
+
 const NEW_CONTAINER =
   "The container is replaced by one of the new name, with a folder of its own on the host.";
 const NEW_PORT = "The container is replaced, and what connects to it is told the new port.";
@@ -258,6 +264,15 @@ export function stackSchema(options: { readonly rehearsal: boolean }) {
       .min(1, { error: says("at least one listener", "declare the write listener, or leave the key out") })
       .default([{ name: "pg-primary", port: 6433, route: "write" }])
       .describe("What the routers listen on."),
+    adopted: mapping(
+      Name,
+      mapping(DockerName, ContainerId, "container ids by container name"),
+      "hosts, each with its containers",
+    )
+      .optional()
+      .describe(
+        "Ids of containers that run already and were not made here, by host and container name; `bin/adopt ENV --write` writes it. While it is there, `up` takes them over as they are and changes nothing (docs/adoption.md).",
+      ),
     images: section(images(image)).describe("Container images, by tag and index digest."),
     postgres: Postgres.prefault({}).describe("PostgreSQL."),
     pgbouncer: PgBouncer.prefault({}).describe("PgBouncer."),

@@ -13,7 +13,8 @@ export interface HostPlace {
 export interface SitePlace {
   readonly name: string;
   readonly host: string;
-  readonly retired: boolean;
+  /** `adopted`: as it was found, since nothing of it was made here. */
+  readonly state: "site" | "retired" | "adopted";
 }
 
 export interface Places {
@@ -21,13 +22,17 @@ export interface Places {
   readonly sites: readonly SitePlace[];
 }
 
-/** In the file's order; retired sites last. */
-export function placesOf({ hosts, sites, retired }: Topology): Places {
+/**
+ * In the file's order; retired sites last.
+ * @param adopted whether the stack runs as it was found
+ */
+export function placesOf({ hosts, sites, retired }: Topology, adopted = false): Places {
+  const state = adopted ? "adopted" : "site";
   return {
     hosts: hosts.map(({ name, address, ssh }) => ({ name, address, key: fingerprint(ssh.hostKey) })),
     sites: [
-      ...sites.map(({ name, host }) => ({ name, host: host.name, retired: false })),
-      ...retired.map(({ name, host }) => ({ name, host: host.name, retired: true })),
+      ...sites.map(({ name, host }) => ({ name, host: host.name, state }) as const),
+      ...retired.map(({ name, host }) => ({ name, host: host.name, state: "retired" }) as const),
     ],
   };
 }
@@ -36,12 +41,12 @@ export function placesOf({ hosts, sites, retired }: Topology): Places {
 export function placeWords({ hosts, sites }: Places): readonly string[] {
   return [
     ...hosts.map(({ name, address, key }) => `host:${name}=${address}/${key}`),
-    ...sites.map(({ name, host, retired }) => `${retired ? "retired" : "site"}:${name}@${host}`),
+    ...sites.map(({ name, host, state }) => `${state}:${name}@${host}`),
   ];
 }
 
 const HOST = /^host:([^=]+)=([0-9.]+)\/(SHA256:[A-Za-z0-9+/]+)$/;
-const SITE = /^(site|retired):([^@]+)@(.+)$/;
+const SITE = /^(site|retired|adopted):([^@]+)@(.+)$/;
 
 /** @throws Error that names the word that is none */
 export function parsePlaces(words: readonly string[]): Places {
@@ -49,11 +54,11 @@ export function parsePlaces(words: readonly string[]): Places {
   const sites: SitePlace[] = [];
   for (const word of words) {
     const [, hostName, address, key] = HOST.exec(word) ?? [];
-    const [, kind, siteName, host] = SITE.exec(word) ?? [];
+    const [, state, siteName, host] = SITE.exec(word) ?? [];
     if (hostName !== undefined && address !== undefined && key !== undefined)
       hosts.push({ name: hostName, address, key });
     else if (siteName !== undefined && host !== undefined)
-      sites.push({ name: siteName, host, retired: kind === "retired" });
+      sites.push({ name: siteName, host, state: state as SitePlace["state"] });
     else throw new Error(`${JSON.stringify(word)} is neither host:NAME=ADDRESS/KEY nor site:NAME@HOST`);
   }
   return { hosts, sites };

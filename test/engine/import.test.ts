@@ -44,6 +44,31 @@ describe("import", () => {
     expect(again.steps).toEqual(["update adopted"]);
   });
 
+  test("leaves alone what is imported with every difference ignored, then and later", async () => {
+    await using stack = await EngineStack.open("importing");
+    await stack.run("up", 1);
+    const [id = ""] = stack.cloud.things.keys();
+
+    const preview = await importing(stack, "preview", 5, id);
+    expect(preview.errors).toEqual([]);
+    expect(preview.steps.filter((step) => step.endsWith(" adopted"))).toEqual(["import adopted"]);
+
+    const up = await importing(stack, "up", 5, id);
+    expect(up.errors).toEqual([]);
+    expect(up.log).toEqual([]);
+    expect(await stack.resource("adopted")).toMatchObject({
+      id,
+      importID: id,
+      protect: true,
+      inputs: { value: 1, shape: 1, name: "box" },
+    });
+
+    const again = await importing(stack, "preview", 5, id);
+    expect(again.errors).toEqual([]);
+    expect(again.steps).toEqual([]);
+    expect(stack.cloud.things.has(id)).toBe(true);
+  });
+
   test("refuses what does not exist and what would have to be replaced", async () => {
     await using stack = await EngineStack.open("importing");
     await stack.run("up", 1);

@@ -6,6 +6,8 @@ export interface Recorded {
   readonly name: string;
   readonly inputs: Readonly<Record<string, unknown>>;
   readonly provider: string | undefined;
+  /** Id that it is imported by. */
+  readonly imported: string | undefined;
 }
 
 /**
@@ -18,7 +20,7 @@ export async function record(program: () => unknown): Promise<Recorded[]> {
     {
       newResource: ({ type, name, inputs: given, provider, id }) => {
         const inputs = given as Record<string, unknown>;
-        recorded.push({ type, name, inputs, provider });
+        recorded.push({ type, name, inputs, provider, imported: id === "" ? undefined : id });
         const outputs =
           type === "command:remote:Command"
             ? { ...inputs, stdout: "system identifier 7000", stderr: "" }

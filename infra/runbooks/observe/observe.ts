@@ -21,7 +21,10 @@ const LEDGER_LINES = 200;
 export interface Stack {
   readonly name: string;
   readonly topology: Topology;
-  readonly config: Pick<StackConfig, "haproxy" | "hosts" | "maintenance" | "pgbouncer" | "routers">;
+  readonly config: Pick<
+    StackConfig,
+    "haproxy" | "hosts" | "maintenance" | "pgbouncer" | "postgres" | "routers"
+  >;
   /** By the host's name. */
   readonly hosts: ReadonlyMap<string, StackHost>;
 }

@@ -13,6 +13,10 @@ export interface PlaceChanges {
   readonly retired: readonly string[];
   /** Gone from the file without having been retired. */
   readonly left: readonly SitePlace[];
+  /** Ran as they were found, and are to be made anew. */
+  readonly converted: readonly string[];
+  /** Were made here, and are to be adopted. */
+  readonly taken: readonly string[];
   readonly added: readonly string[];
 }
 
@@ -31,9 +35,15 @@ export function placeChanges(last: Places | undefined, wanted: Places): PlaceCha
       return from === undefined || from.host === to.host ? [] : [{ from, to }];
     }),
     retired: wanted.sites
-      .filter(({ name, retired }) => retired && sites.get(name)?.retired !== true)
+      .filter(({ name, state }) => state === "retired" && sites.get(name)?.state !== "retired")
       .map(({ name }) => name),
-    left: [...sites.values()].filter(({ name, retired }) => !retired && !stays.has(name)),
+    left: [...sites.values()].filter(({ name, state }) => state === "site" && !stays.has(name)),
+    converted: wanted.sites
+      .filter(({ name, state }) => state !== "adopted" && sites.get(name)?.state === "adopted")
+      .map(({ name }) => name),
+    taken: wanted.sites
+      .filter(({ name, state }) => state === "adopted" && sites.get(name)?.state === "site")
+      .map(({ name }) => name),
     added: last === undefined ? [] : wanted.sites.map(({ name }) => name).filter((name) => !sites.has(name)),
   };
 }
@@ -44,8 +54,19 @@ export function needsLook({ readdressed, retired }: PlaceChanges): boolean {
 }
 
 /** What the file alone tells: no look at the stack makes these right. */
-export function fileChecks({ moved, left, readdressed }: PlaceChanges): readonly Check[] {
+export function fileChecks(changes: PlaceChanges): readonly Check[] {
+  const { moved, left, readdressed, converted, taken } = changes;
   return [
+    ...converted.map((name): Check => ({
+      title: `${name} stays as it was found`,
+      objection:
+        `${name} runs as it was found: its data has no grant, and its PostgreSQL knows nothing of the start rules, so its containers cannot be made anew in their places. ` +
+        "Put heatwave:adopted back; docs/adoption.md says how a site is converted",
+    })),
+    ...taken.map((name): Check => ({
+      title: `${name} was made here`,
+      objection: `${name} was made by this stack: there is nothing to adopt. Take heatwave:adopted out again`,
+    })),
     ...left.map(({ name, host }): Check => ({
       title: `${name} was retired before it left`,
       objection:

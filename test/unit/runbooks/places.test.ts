@@ -4,7 +4,7 @@ import type { Check } from "../../../infra/runbooks/plan/step.ts";
 import { objections } from "../../../infra/runbooks/plan/step.ts";
 import type { SiteView } from "../../../infra/runbooks/observe/observation.ts";
 import { buildTopology } from "../../../infra/topology/model.ts";
-import type { Places } from "../../../infra/topology/places.ts";
+import type { Places, SitePlace } from "../../../infra/topology/places.ts";
 import { parsePlaces, placesOf, placeWords } from "../../../infra/topology/places.ts";
 import { threeSites } from "../../support/topologies.ts";
 import { gone, observation, primary, standby } from "./observations.ts";
@@ -12,7 +12,11 @@ import { gone, observation, primary, standby } from "./observations.ts";
 const KEYS = { "dal-01": "SHA256:dal", "chi-02": "SHA256:chi", "ord-03": "SHA256:ord" } as const;
 type Name = keyof typeof KEYS;
 const host = (name: Name, address: string) => ({ name, address, key: KEYS[name] });
-const site = (name: string, on: string, retired = false) => ({ name, host: on, retired });
+const site = (name: string, on: string, retired = false): SitePlace => ({
+  name,
+  host: on,
+  state: retired ? "retired" : "site",
+});
 
 const LAST: Places = {
   hosts: [host("dal-01", "100.64.0.1"), host("chi-02", "100.64.0.2")],
@@ -44,7 +48,7 @@ describe("what a stack file changes about places", () => {
     expect(needsLook(placeChanges(LAST, LAST))).toBe(false);
     expect(why(fileChecks(placeChanges(LAST, LAST)))).toBe("");
     const first = placeChanges(undefined, LAST);
-    expect(first).toEqual({ readdressed: [], moved: [], retired: [], left: [], added: [] });
+    expect(Object.values(first).flat()).toEqual([]);
   });
 
   it("is a site more: its own founding looks, nothing else has to", () => {
@@ -86,6 +90,17 @@ describe("what a stack file changes about places", () => {
     ],
   ])("refused by the file alone: %s", (_what, more, message) => {
     expect(why(fileChecks(placeChanges(LAST, change(more))))).toMatch(message);
+  });
+
+  it("is refused where what was found is to be made anew, or what was made here is to be adopted", () => {
+    const adopted: Places = { ...LAST, sites: LAST.sites.map((one) => ({ ...one, state: "adopted" })) };
+    expect(why(fileChecks(placeChanges(adopted, adopted)))).toBe("");
+    expect(why(fileChecks(placeChanges(undefined, adopted)))).toBe("");
+    expect(why(fileChecks(placeChanges(adopted, LAST)))).toMatch(
+      /^dal-01 runs as it was found: .*Put heatwave:adopted back/,
+    );
+    expect(why(fileChecks(placeChanges(LAST, adopted)))).toMatch(/^dal-01 was made by this stack/);
+    expect(parsePlaces(placeWords(adopted))).toEqual(adopted);
   });
 
   it("is no objection once the site was retired before", () => {

@@ -187,11 +187,14 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     return {};
   },
 
-  /** 1: something is made; 2, 3: and forgotten here but imported by its id, as it is or changed; 4: replaced. */
+  /** 1: something is made; 2, 3: and forgotten here but imported by its id, as it is or changed; 4: replaced; 5: whatever it is. */
   importing: (step) => {
     const id = process.env["IMPORT_ID"] ?? "";
     if (step === 1) new Thing("original", { value: 1, shape: 1, name: "box" }, { retainOnDelete: true });
-    else {
+    else if (step === 5) {
+      const options = { import: id, ignoreChanges: ["*"], protect: true };
+      new Thing("adopted", { value: 7, shape: 7, name: "another" }, options);
+    } else {
       const wanted = { value: step === 3 ? 2 : 1, shape: step === 4 ? 2 : 1, name: "box" };
       new Thing("adopted", wanted, { import: id });
     }

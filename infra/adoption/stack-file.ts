@@ -1,0 +1,29 @@
+import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseDocument } from "yaml";
+
+export type AdoptedIds = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+/** A stack file's text with another `heatwave:adopted`, and nothing else changed; without it where there are no ids. */
+export function withAdopted(text: string, ids: AdoptedIds | undefined): string {
+  const file = parseDocument(text);
+  const path = ["config", "heatwave:adopted"];
+  if (ids === undefined) file.deleteIn(path);
+  else file.setIn(path, file.createNode(ids));
+  return file.toString({ lineWidth: 0 });
+}
+
+/**
+ * Writes the ids into the stack file, by rename.
+ * @returns the file's name when it was changed, undefined when it said so already
+ */
+export function writeAdopted(directory: string, stack: string, ids: AdoptedIds): string | undefined {
+  const name = `Pulumi.${stack}.yaml`;
+  const path = join(directory, name);
+  const text = readFileSync(path, "utf8");
+  const next = withAdopted(text, ids);
+  if (next === text) return undefined;
+  writeFileSync(`${path}.new`, next, { mode: statSync(path).mode });
+  renameSync(`${path}.new`, path);
+  return name;
+}

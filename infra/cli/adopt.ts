@@ -1,0 +1,34 @@
+import { Command, CommanderError } from "@commander-js/extra-typings";
+import { adoptVerb } from "./adopt/verb.ts";
+import { exitCodes } from "./recovery/exit-codes.ts";
+import { reported } from "./recovery/report.ts";
+
+/** `bin/adopt ENV`. */
+let exitCode: number = exitCodes.done;
+const program = new Command("bin/adopt")
+  .description(
+    "Look at what runs under a stack's names and was not made by it: what can be taken over as it is, and what it lacks.\n" +
+      "ENV is the stack's name. Keys come from the SSH agent alone; no secret is read, and no host is changed.",
+  )
+  .argument("<env>", "name of the stack")
+  .option("--write", "put the containers' ids into Pulumi.<ENV>.yaml (heatwave:adopted)")
+  .option("--json", "one object on stdout; the report goes to stderr")
+  .addHelpText(
+    "after",
+    "\nExit codes: 0 done, 2 wrong usage, 3 refused: something stands in the way, 1 a mistake of ours",
+  )
+  .exitOverride()
+  .action(async (stack, options) => {
+    exitCode = await reported(() => adoptVerb(stack, options));
+  });
+
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+
+const words = process.argv.slice(2);
+try {
+  await program.parseAsync(words.length === 0 ? ["--help"] : words, { from: "user" });
+  process.exitCode = exitCode;
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exitCode = error.exitCode === 0 && words.length > 0 ? exitCodes.done : exitCodes.usage;
+}

@@ -1,0 +1,53 @@
+import { adoptedIds, compare } from "../../adoption/compare.ts";
+import { lookAtHosts } from "../../adoption/look.ts";
+import { writeAdopted } from "../../adoption/stack-file.ts";
+import { RunbookError } from "../../runbooks/runbook-error.ts";
+import { paintFor } from "../engine/paint.ts";
+import { closeStack, openStack, PROJECT } from "../recovery/context.ts";
+import { exitCodes } from "../recovery/exit-codes.ts";
+import { endLine, reportLines } from "./text.ts";
+
+export interface AdoptOptions {
+  readonly json?: true | undefined;
+  readonly write?: true | undefined;
+}
+
+/** Looks at what runs under the declared names; with `--write` its ids go into the stack file. No host is changed. */
+export async function adoptVerb(name: string, { json, write }: AdoptOptions): Promise<number> {
+  const stack = openStack(name, "runbook");
+  try {
+    const { topology, config } = stack;
+    const adoption = compare(topology, config, await lookAtHosts(topology, stack.hosts));
+    const ids = adoptedIds(adoption);
+    const say = (line: string): void =>
+      void (json === true ? process.stderr : process.stdout).write(`${line}\n`);
+    reportLines(adoption, paintFor(json === true ? process.stderr : process.stdout, process.env)).forEach(
+      say,
+    );
+    if (json === true)
+      process.stdout.write(`${JSON.stringify({ stack: name, ...adoption, ids }, null, 2)}\n`);
+    if (adoption.objections.length > 0)
+      throw new RunbookError(
+        "refused",
+        `${adoption.objections.length} things stand in the way of adopting ${name} as it is`,
+        `mend them in Pulumi.${name}.yaml, then bin/adopt ${name}`,
+      );
+    say("");
+    say(endLine(adoption));
+    if (write !== true) {
+      say(
+        `Nothing was changed. Next: bin/adopt ${name} --write, which puts their ids into Pulumi.${name}.yaml`,
+      );
+      return exitCodes.done;
+    }
+    const file = writeAdopted(PROJECT, name, ids);
+    say(
+      file === undefined
+        ? `Pulumi.${name}.yaml says so already.`
+        : `${file} names them now: commit it, then pulumi preview shows nothing but imports, and pulumi up takes them over`,
+    );
+    return exitCodes.done;
+  } finally {
+    await closeStack(stack);
+  }
+}
