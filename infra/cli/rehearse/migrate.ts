@@ -5,7 +5,7 @@ import { migrationSteps, planMigration } from "../../rehearsal/migration.ts";
 import type { MigrationStep } from "../../rehearsal/migration.ts";
 import { RehearsalError } from "../../rehearsal/trouble.ts";
 import type { World } from "../../rehearsal/world.ts";
-import { refreshCheckout, worlds } from "../../rehearsal/world.ts";
+import { down, refreshCheckout, worlds } from "../../rehearsal/world.ts";
 import type { WriterReport } from "../../rehearsal/writer/writer.ts";
 import { Writer } from "../../rehearsal/writer/writer.ts";
 import { daemonVersion } from "../../rehearsal/daemon.ts";
@@ -13,15 +13,25 @@ import type { Globals } from "./context.ts";
 import { Context } from "./context.ts";
 import { demand, Parts } from "./parts.ts";
 
+export interface MigrateOptions {
+  /** The world stays, to be looked at. */
+  readonly keep: boolean;
+}
+
 /**
  * Moves a site of a stack to a host that only the world has, step by step as an operator would, while an application
- * writes. It has a world and a copy of the stack file of its own: afterwards both are what they would be after the move.
+ * writes. It has a world and a copy of the stack file of its own, since afterwards both are what they would be after the
+ * move; the world is removed when all went well.
  * @param site by default the declared primary
  * @throws {RehearsalError} at the first step that does not hold, and where an acknowledged row is lost
  */
-export async function playMigration(globals: Globals, site: string | undefined): Promise<void> {
+export async function playMigration(
+  globals: Globals,
+  site: string | undefined,
+  { keep }: MigrateOptions,
+): Promise<void> {
   const shipped = new Context(globals);
-  const name = globals.world ?? `${shipped.stack}-migration`;
+  const name = `${shipped.world}-migration`;
   if ((await daemonVersion()) !== undefined && (await worlds()).includes(name))
     throw new RehearsalError(
       `There is a world "${name}" already`,
@@ -64,6 +74,11 @@ export async function playMigration(globals: Globals, site: string | undefined):
   }
   const report = await parts.part("What became of the rows", () => writer.stop());
   tell(at, parts, report);
+  if (keep) {
+    parts.say(at.hint("Look around: bin/rehearse status; remove it: bin/rehearse down"));
+    return;
+  }
+  await at.progress.step(`Removing world ${name}`, () => down(name));
 }
 
 /** A new host has to be made; a changed file has only to be copied. */
@@ -89,7 +104,6 @@ function tell(at: Context, parts: Parts, report: WriterReport): void {
     }
     parts.times();
     parts.say();
-    parts.say(at.hint("Look around: bin/rehearse status; remove it: bin/rehearse down"));
   }
   if (report.lost > 0)
     throw new RehearsalError(

@@ -12,7 +12,7 @@ export interface Verbs {
     options: { readonly hostsOnly: boolean; readonly disk: string | undefined },
   ): Promise<void>;
   preview(globals: Globals, options: { readonly diff: boolean }): Promise<void>;
-  migrate(globals: Globals, site: string | undefined): Promise<void>;
+  migrate(globals: Globals, site: string | undefined, options: { readonly keep: boolean }): Promise<void>;
   status(globals: Globals): Promise<void>;
   exec(globals: Globals, command: readonly string[]): Promise<void>;
   host(globals: Globals, name: string, command: readonly string[]): Promise<void>;
@@ -108,7 +108,8 @@ export function rehearseProgram(verbs: Verbs): Command {
       "move a site to a host that only the world has, under load and in a world of its own: add, flip, retire, forget",
     )
     .argument("[site]", "(default: the declared primary)")
-    .action((site, _options, command) => verbs.migrate(globalsOf(command), site));
+    .option("--keep", "leave the world, to look around in it; it stays by itself where a step fails")
+    .action((site, { keep }, command) => verbs.migrate(globalsOf(command), site, { keep: keep === true }));
   program
     .command("status")
     .description("machines of the world, what runs on each host, and which site is primary")

@@ -62,7 +62,7 @@ export const rehearseVerbs: Verbs = {
     );
   },
 
-  migrate: (globals, site) => playMigration(globals, site),
+  migrate: (globals, site, options) => playMigration(globals, site, options),
 
   async status(globals) {
     const at = new Context(globals);

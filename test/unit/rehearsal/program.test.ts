@@ -51,6 +51,11 @@ describe("a command that runs inside", () => {
       ["psql", "--", "-c", "select 1"],
       ["psql", {}, "write", ["-c", "select 1"]],
     ],
+    [["migrate"], ["migrate", {}, undefined, { keep: false }]],
+    [
+      ["migrate", "chi-02", "--keep", "--world", "w"],
+      ["migrate", { world: "w", keep: true }, "chi-02", { keep: true }],
+    ],
     [["psql"], ["psql", {}, "write", []]],
     [
       ["exec", "ls", "-x", "--json"],
