@@ -22,14 +22,17 @@ export function adoptionRules({ adopted, sites, routers }: StackConfig): Finding
         fix: WRITTEN,
       });
   }
-  for (const [host, names] of declared)
-    for (const name of names.filter((one) => adopted[host]?.[one] === undefined))
+  for (const [host, names] of declared) {
+    // A host or a container may be called `constructor`.
+    const ids = Object.hasOwn(adopted, host) ? (adopted[host] ?? {}) : {};
+    for (const name of names.filter((one) => !Object.hasOwn(ids, one)))
       findings.push({
         path: ["adopted", host],
-        value: Object.keys(adopted[host] ?? {}).join(", "),
+        value: Object.keys(ids).join(", "),
         allowed: `the id of ${name} as well`,
         fix: WRITTEN,
       });
+  }
   for (const [at, site] of sites.entries())
     if (site.retired)
       findings.push({
