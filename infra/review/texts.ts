@@ -20,7 +20,11 @@ const CALL = /\/bin\/host-tool (\S+)(.*)$/s;
 
 /** The call that a command resource makes; undefined where it is another command. */
 export function toolCall(state: ResourceState | undefined): ToolCall | undefined {
-  const [, verb, rest = ""] = CALL.exec(textInput(state, "create")) ?? [];
+  return toolCallOf(textInput(state, "create"));
+}
+
+export function toolCallOf(line: string): ToolCall | undefined {
+  const [, verb, rest = ""] = CALL.exec(line) ?? [];
   const [first = "", second = "", third = "", ...others] = rest.trim().split(/\s+/);
   switch (verb) {
     case "file":
