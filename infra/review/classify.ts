@@ -79,7 +79,7 @@ function switchoverFindings(step: PreviewStep, stack: ReviewedStack): readonly F
     ),
     flip(
       { kind: "site", name: flipTo },
-      `takes the writes, once it provably has all that ${primary} acknowledged`,
+      `takes the writes, once it provably has all that ${primary} acknowledged. Where it has them already, after a flip by hand, nothing moves`,
     ),
     ...stack.routers.map((name) =>
       flip({ kind: "router", name }, "new connections wait here meanwhile; none is refused"),

@@ -1,5 +1,6 @@
 import type { Finding, Place } from "./effect.ts";
 import { quiet, unknown } from "./effect.ts";
+import { withoutHealth, writesWithoutHealth } from "./files.ts";
 import type { PreviewStep } from "./preview.ts";
 import { textInput } from "./preview.ts";
 import type { Box, ReviewedStack } from "./stack.ts";
@@ -88,10 +89,7 @@ function replaced(step: PreviewStep, what: string, box: Box, place: Place, stack
     case "postgres":
       return postgresReplaced(finding, role, place, stack);
     case "pg-health":
-      return finding(
-        "nothing",
-        "the container is replaced: the routers keep the site up meanwhile, if it is back within their failed checks",
-      );
+      return finding(writesWithoutHealth(place, stack), `the container is replaced: ${withoutHealth(stack)}`);
     case "pgbouncer":
       if (role === "standby")
         return finding(

@@ -66,9 +66,9 @@ function readerFinding(step: PreviewStep, call: FileCall, place: Place, stack: R
       return {
         place,
         effect: "restart",
-        writes: "nothing",
+        writes: writesWithoutHealth(place, stack),
         what,
-        why: "pg-health restarts: the routers keep the site up meanwhile, since they need several failed checks",
+        why: `pg-health restarts: ${withoutHealth(stack)}`,
         afterwards: [],
       };
     case "program":
@@ -78,6 +78,17 @@ function readerFinding(step: PreviewStep, call: FileCall, place: Place, stack: R
     default:
       return unknown(place, what, `a kind of file that this review does not know: ${call.kind}`);
   }
+}
+
+/** What routers do while a site's health endpoint is away for a moment. */
+export function withoutHealth({ failedChecks }: ReviewedStack): string {
+  return failedChecks > 1
+    ? `the routers keep the site up meanwhile, if it is back within ${failedChecks} checks`
+    : "one failed check takes the site down (haproxy.check.fall is 1)";
+}
+
+export function writesWithoutHealth(place: Place, { failedChecks, primary }: ReviewedStack): Feeling {
+  return failedChecks > 1 || (primary !== undefined && primary !== place.name) ? "nothing" : "unknown";
 }
 
 function postgresFinding(

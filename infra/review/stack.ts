@@ -13,6 +13,8 @@ export interface ReviewedStack {
   readonly flipTo: string | undefined;
   /** True while nothing of it is there. */
   readonly isNew: boolean;
+  /** Failed health checks, one after the other, that make a router take a site down. */
+  readonly failedChecks: number;
 }
 
 const ENSURE = /\bensure-primary (\S+)\s*$/;
@@ -29,7 +31,11 @@ export function stackOf(preview: Preview): ReviewedStack {
     routers: named(preview.config["heatwave:routers"], "host"),
     primary: before ?? declared,
     flipTo: flips ? after : undefined,
-    isNew: (preview.counts["create"] ?? 0) > 0 && steps.every(({ before: old }) => old === undefined),
+    // By the counts: the CLI lists no resource that stays the same.
+    isNew: Object.entries(preview.counts).every(
+      ([operation, count]) => operation === "create" || count === 0,
+    ),
+    failedChecks: failedChecks(preview.config["heatwave:haproxy"]),
   };
 }
 
@@ -43,15 +49,24 @@ export function isSwitchover({ type, name }: PreviewStep): boolean {
   return type === "command:local:Command" && name === "switchover";
 }
 
+/** `haproxy.check.fall` of the stack file, with the schema's default. */
+function failedChecks(json: string | undefined): number {
+  const haproxy = parsed(json) as { readonly check?: { readonly fall?: unknown } } | undefined;
+  const fall = Number(haproxy?.check?.fall ?? 3);
+  return Number.isNaN(fall) ? 1 : fall;
+}
+
+function parsed(json: string | undefined): unknown {
+  try {
+    return JSON.parse(json ?? "null") ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Texts under one key of each entry of a list. */
 function named(json: string | undefined, key: string): readonly string[] {
-  if (json === undefined) return [];
-  let list: unknown;
-  try {
-    list = JSON.parse(json);
-  } catch {
-    return [];
-  }
+  const list = parsed(json);
   if (!Array.isArray(list)) return [];
   return list.flatMap((entry: unknown) => {
     const value =

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { HandMade } from "./previews.ts";
 import {
   COMMAND,
+  CONFIG,
   CONTAINER,
   fileStep,
   HEALTH,
@@ -125,6 +126,14 @@ describe("a container that is replaced", () => {
     expect(writes(ROUTER, "dal-01-haproxy")).toBe("interrupted");
   });
 
+  test("of the health endpoint is not known where one failed check takes a site down", () => {
+    const config = { ...CONFIG, "heatwave:haproxy": '{"check":{"fall":1}}' };
+    const at = (site: string) =>
+      reviewOf([container(HEALTH, `${site}-site-pg-health`, image)], { config }).writes;
+    expect(at("dal-01")).toBe("unknown");
+    expect(at("chi-02")).toBe("nothing");
+  });
+
   test("is judged by the primary before a flip that comes with it", () => {
     const ensure = (site: string) => ({ create: `../bin/recovery production ensure-primary ${site}` });
     const flip: HandMade = {
@@ -237,4 +246,11 @@ test("a site that leaves keeps its data volume, and its own row", () => {
     { place: { kind: "site", name: "fra-03" }, effect: "removed", findings: { length: 3 } },
     { place: { kind: "host", name: "fra-03" }, effect: "none" },
   ]);
+});
+
+test("a stack is new where nothing of it is there, not where something comes to it", () => {
+  const step: HandMade = { types: `${ROUTER}$${CONTAINER}`, name: "app-01-haproxy", op: "create", after: {} };
+  // The CLI lists no resource that stays the same, and counts it.
+  expect(reviewOf([step], { changeSummary: { create: 1, same: 90 } }).stack.isNew).toBe(false);
+  expect(reviewOf([step], { changeSummary: { create: 1 } }).stack.isNew).toBe(true);
 });
