@@ -50,6 +50,7 @@ const ALONE = [
 /** Suites in worlds of their own that would take the plain run past its 25 minutes. */
 const LONG = [
   "changes",
+  "drift",
   "engine-crash",
   "failover",
   "faults",

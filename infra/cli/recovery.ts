@@ -21,6 +21,12 @@ const run = async (task: () => Promise<number>): Promise<void> => {
 };
 const program = recoveryProgram(named ? first : "ENV", {
   topology: (stack, options) => run(() => topologyVerb(stack, options)),
+  drift: (stack, options) =>
+    run(async () => {
+      // Only it needs the engine: who looks at a broken stack should not wait for that.
+      const { driftVerb } = await import("./recovery/drift.ts");
+      return driftVerb(stack, options);
+    }),
   flip: (stack, options) => run(() => flipVerb(stack, options)),
   ensurePrimary: (stack, site) => run(() => ensurePrimaryVerb(stack, site)),
   failover: (stack, options) => run(() => failoverVerb(stack, options)),

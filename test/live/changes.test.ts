@@ -11,6 +11,7 @@ import type { LiveWorld } from "../support/live-world.ts";
 import { liveWorld } from "../support/live-world.ts";
 import type { Ran } from "../support/rehearsal.ts";
 import { Rehearsal } from "../support/rehearsal.ts";
+import { effectsOf, reviewIn } from "../support/world-review.ts";
 import { inWorld, topologyOf } from "../support/world-suite.ts";
 import { NOTHING } from "../support/nothing.ts";
 
@@ -94,31 +95,37 @@ describe("changes without a cut", SLOW, () => {
       what: "one HBA line",
       expression: "s|^  heatwave:postgres:|&\\n    hba:\\n      - address: 100.64.0.9/32|",
       touched: files(sites, "postgres-hba"),
+      said: topology.sites.map(({ name }) => `site ${name}: reload, nothing`),
       inForce: ["select count(*) from pg_hba_file_rules where address = $$100.64.0.9$$", "1"],
     },
     {
       what: "one HAProxy time-out",
       expression: "s/client: 12h/client: 11h/",
       touched: files(routers, "haproxy-cfg"),
+      said: routers.map((name) => `router ${name}: reload, nothing`),
       inForce: undefined,
     },
     {
       what: "one PgBouncer limit",
       expression: "s/^    poolMode: session.*/&\\n    maxClientConn: 1200/",
       touched: files(sites, "pgbouncer-ini"),
+      said: topology.sites.map(({ name }) => `site ${name}: reload, nothing`),
       inForce: undefined,
     },
     {
       what: "one PostgreSQL parameter",
       expression: "s/max_connections: 200/&\\n      work_mem: 8MB/",
       touched: files(sites, "postgres-conf"),
+      said: topology.sites.map(({ name }) => `site ${name}: reload, nothing`),
       inForce: ["show work_mem", "8MB"],
     },
   ])(
     "$what: only the files rendered from it change, and an open session goes on in its backend",
-    async ({ what, expression, touched, inForce }) => {
+    async ({ what, expression, touched, said, inForce }) => {
       await edit(expression);
       expect(await previewed()).toEqual(touched);
+      // What a reviewer is told is what happens below: no session ends, no container is another.
+      expect(effectsOf(await reviewIn(world))).toEqual(said);
       const before = await containers();
       const writer = await writerAt("dal-01", { clients: 1, everyMs: 50 });
       const begun = writer.mark("up");

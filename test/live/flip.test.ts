@@ -5,6 +5,7 @@ import { cut, healLinks } from "../../infra/rehearsal/faults/network.ts";
 import { setContainerFrozen } from "../../infra/rehearsal/faults/processes.ts";
 import { NOTHING } from "../support/nothing.ts";
 import { FlipSuite, hardlyNoticed, otherThan, REJOIN_MS } from "../support/flip-suite.ts";
+import { reviewIn } from "../support/world-review.ts";
 
 const suite = new FlipSuite(join(import.meta.dirname, "../.."));
 /** Long series, with the floor beside them, are flip-series.test.ts. */
@@ -70,6 +71,10 @@ describe("flip-db, in a sealed world of production", { timeout: 600_000 }, () =>
       `sed -i 's/heatwave:primary: .*/heatwave:primary: ${other}/' Pulumi.production.yaml`,
     );
     expect(await changed()).toEqual(["update switchover"]);
+    expect(await reviewIn(suite.world)).toMatchObject({
+      writes: "flip",
+      stack: { primary: at, flipTo: other },
+    });
     const up = await suite.world.engine("up", "--yes");
     expect(up.code, up.stdout + up.stderr).toBe(0);
     console.log(up.stdout.split("\n").slice(-30).join("\n"));

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it, vi } from "vitest";
 import { WorldImages } from "../support/images.ts";
 import { liveWorld } from "../support/live-world.ts";
 import { Rehearsal } from "../support/rehearsal.ts";
+import { effectsOf, reviewIn } from "../support/world-review.ts";
 import { inWorld, topologyOf } from "../support/world-suite.ts";
 import type { WriterReport } from "../../infra/rehearsal/writer/writer.ts";
 import { Writer } from "../../infra/rehearsal/writer/writer.ts";
@@ -35,6 +36,10 @@ describe("a new PostgreSQL image in production", { timeout: 600_000 }, () => {
     const text = said(preview);
     expect(text).toMatch(/dal-01 is the declared primary[^]*bin\/recovery production flip-db --to chi-02/);
     expect(text).toMatch(/4 to replace/);
+    expect(effectsOf(await reviewIn(world))).toEqual([
+      "site dal-01: replace, refused",
+      "site chi-02: replace, nothing",
+    ]);
   });
 
   it("`up` replaces the standby's container, waits until it streams, and refuses the primary's with the commands", async () => {
@@ -105,6 +110,7 @@ describe("a new PostgreSQL image in production", { timeout: 600_000 }, () => {
     const { plan, stack, overlay } = await liveWorld(world, root);
     for (const key of ["node", "pgbouncer", "haproxy"]) {
       await images.retag(key, "next");
+      const { writes } = await reviewIn(world);
       const writer = await Writer.start(plan, stack, overlay, { sampleEveryMs: 0 });
       const up = await world.engine("up", "--yes");
       expect(up.code, said(up)).toBe(0);
@@ -115,6 +121,11 @@ describe("a new PostgreSQL image in production", { timeout: 600_000 }, () => {
       );
       expect(report.lost).toBe(0);
       expect(Object.keys(report.instances)).toEqual([primary]);
+      // What the review said before is what the application felt.
+      expect(writes).toBe(key === "node" ? "nothing" : "interrupted");
+      expect(Object.keys(report.errors).length > 0, JSON.stringify(report.errors)).toBe(
+        writes === "interrupted",
+      );
     }
     await images.restore();
     const back = await world.engine("up", "--yes");

@@ -10,4 +10,6 @@ export const exitCodes = {
   aborted: 4,
   /** It stopped halfway, or its end is not known: `topology` names the next command. */
   attention: 5,
+  /** `drift` alone: something is not as declared, or could not be looked at. */
+  drift: 6,
 } as const;

@@ -1,9 +1,11 @@
 import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
+import type { DriftOptions } from "./drift.ts";
 import type { TopologyOptions } from "./topology.ts";
 
 /** What each verb does, apart from how it is written. */
 export interface Verbs {
   topology(stack: string, options: TopologyOptions): Promise<void>;
+  drift(stack: string, options: DriftOptions): Promise<void>;
   flip(stack: string, options: FlipOptions): Promise<void>;
   ensurePrimary(stack: string, site: string): Promise<void>;
   failover(stack: string, options: FailoverOptions): Promise<void>;
@@ -54,7 +56,7 @@ const YES = ["-y, --yes", "answer yes to the question (also RECOVERY_YES=1)"] as
 
 const EXIT_CODES = `
 Exit codes: 0 done, 2 wrong usage, 3 refused (nothing was begun), 4 aborted (all is as it was),
-5 needs attention (topology names the next command), 1 a mistake of ours
+5 needs attention (topology names the next command), 6 drift: not as declared, 1 a mistake of ours
 
 In a rehearsal: bin/rehearse exec bin/recovery production topology`;
 
@@ -81,6 +83,13 @@ export function recoveryProgram(stack: string, verbs: Verbs): Command {
     .option("--json", "one object, as docs/recovery.md describes it")
     .option("--watch [seconds]", "look again and again (default: every 2 s) until Ctrl-C", seconds)
     .action(({ json, watch }) => verbs.topology(stack, { json, watch }));
+  program
+    .command("drift")
+    .description(
+      "what is there and is not as declared: roles, files, images, container settings; changes nothing",
+    )
+    .option("--json", "one object")
+    .action(({ json }) => verbs.drift(stack, { json }));
   program
     .command("flip-db")
     .alias("switchover")
