@@ -6,6 +6,9 @@
 #   start.sh run       ask, then become HAProxy (the container's entrypoint)
 #   start.sh reload    inside the running container: unchanged servers keep their state, the others are asked
 #   start.sh ping      inside the running container: does HAProxy answer (the container's healthcheck)
+#   start.sh guard S   inside the running container: undo what a switchover did here, S seconds after the word `go` or
+#                      when its runbook is gone. On stdin: a line of commands that undo the cut; the servers that may
+#                      take over, as `section/server` of their check; a line that lets connections through; then `go`, `done`
 #
 # Needs what haproxy:3.0-alpine has: BusyBox and haproxy. Knows no site: it reads the `server` lines of haproxy.cfg.
 set -eu
@@ -86,6 +89,29 @@ cli() { printf '%s\n' "$1" | timeout "${2:-30}" nc 127.0.0.1 "$cli_port"; }
 
 ping() { cli '@1 show info' 2 2>/dev/null | grep -q '^Name: HAProxy'; }
 
+# Commands with `;` between them, one after the other. Nobody is there any more who could be told of one that failed.
+tell() {
+  printf '%s\n' "$1" | tr ';' '\n' | while IFS= read -r command; do
+    cli "@1 $command" 2 >/dev/null 2>&1 || true
+  done
+}
+
+# Who answers 200 takes connections from the first one on, as at a start: until HAProxy's own checks have passed, `rise`
+# times `inter`, everybody whom it lets through would be refused. No answer leaves the server down, and HAProxy asks on.
+guard() {
+  IFS= read -r back && IFS= read -r owners && IFS= read -r through || exit 0
+  echo armed
+  IFS= read -r word && [ "$word" = go ] || exit 0
+  if IFS= read -r -t "$1" word && [ "$word" = done ]; then exit 0; fi
+  tell "$back"
+  # The first answer counts: a site that swallows packets would cost a second.
+  servers | awk -v owners=" $owners " 'index(owners, " " $5 " ")' | ask | while read -r owner; do
+    tell "set server $owner health up"
+    tell "$through"
+  done
+  tell "$through"
+}
+
 run() {
   [ -w "$folder" ] || fail "$folder: not writable for uid $(id -u); allowed: a folder of uid 99; fix: chown 99:99 it on the host"
   # Of the container before: its sockets, and a state that may no longer be true.
@@ -138,5 +164,6 @@ $refusal"
 
 case ${1:-run} in
   run | reload | ping) "${1:-run}" ;;
-  *) fail "start.sh: unknown verb '$1'; allowed: run, reload, ping" ;;
+  guard) guard "${2:?start.sh guard: seconds are missing}" ;;
+  *) fail "start.sh: unknown verb '$1'; allowed: run, reload, ping, guard" ;;
 esac

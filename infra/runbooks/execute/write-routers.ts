@@ -52,8 +52,11 @@ export class WriteRouters {
     child.stderr.on("data", (text: Buffer) => (said += text.toString()));
     const armed = once(child.stdout, "data", { signal: AbortSignal.timeout(GUARD_MS) });
     armed.catch(() => undefined);
-    const undo = [...this.#letThrough(), ...this.#back(router, from, false)];
-    child.stdin.write(`${undo.join(";")}\n`);
+    const owners = this.#listeners.flatMap((listener) =>
+      serversOf(this.#stack.topology, router, listener).map(({ checkOwner }) => checkOwner),
+    );
+    const lines = [this.#back(router, from, false).join(";"), owners.join(" "), this.#letThrough().join(";")];
+    child.stdin.write(`${lines.join("\n")}\n`);
     const gone = once(child, "close").then(() => {
       throw new Error(`${router.name} has no guard: ${said.trim() || "it ended"}`);
     });
