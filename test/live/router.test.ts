@@ -267,14 +267,16 @@ describe.skipIf(haproxy === undefined)(`a router (HAProxy ${haproxyNote})`, () =
 
   describe("whose switchover's runbook dies while it holds and has cut", () => {
     /** A runbook's guard, hold and cut at a router that asks too seldom to find out by itself. */
-    async function left(sites: readonly [FakeSite, FakeSite], meanwhile: () => void) {
+    async function left(sites: readonly [FakeSite, FakeSite], meanwhile: () => void, cuts = true) {
       const vip = await router({ sites, settings: { check: { inter: "1m", rise: 2, fall: 3 } } });
       await vip.start();
-      expect(await vip.meets()).toBe("dal");
+      const session = await vip.connect();
+      expect(session.site).toBe("dal");
       const guard = vip.guard(30);
       guard.stdin.write(
         [
-          "set server pg-primary/dal state ready;set server pg-primary/dal health down",
+          "set server pg-primary/dal state ready",
+          "set server pg-primary/dal health down",
           "pg-primary/dal pg-primary/chi",
           `set maxconn frontend pg-primary ${vip.maxconn}`,
           "",
@@ -283,13 +285,13 @@ describe.skipIf(haproxy === undefined)(`a router (HAProxy ${haproxyNote})`, () =
       expect(String(await once(guard.stdout, "data"))).toBe("armed\n");
       guard.stdin.write("go\n");
       await vip.tell("set maxconn frontend pg-primary 0");
-      await vip.tell("set server pg-primary/dal state maint");
+      if (cuts) await vip.tell("set server pg-primary/dal state maint");
       meanwhile();
       const waiting = vip.connect();
       const died = performance.now();
       guard.stdin.end();
       const client = await waiting;
-      return { vip, met: client.site, ms: performance.now() - died };
+      return { vip, session, met: client.site, ms: performance.now() - died };
     }
 
     it("lets who waits through to the old primary at once while that says so", async () => {
@@ -298,6 +300,13 @@ describe.skipIf(haproxy === undefined)(`a router (HAProxy ${haproxyNote})`, () =
       expect(met).toBe("dal");
       expect(ms).toBeLessThan(900);
       expect(Object.keys(await vip.traffic(300))).toEqual(["dal"]);
+    });
+
+    it("leaves the sessions that were not cut yet", async () => {
+      const sites = [await dallas("primary"), await chicago("standby")] as const;
+      const { session, met } = await left(sites, () => undefined, false);
+      expect(met).toBe("dal");
+      expect(session.ended).toBe(false);
     });
 
     it("lets who waits through to the new primary once that says so, while the old one swallows packets", async () => {

@@ -7,8 +7,9 @@
 #   start.sh reload    inside the running container: unchanged servers keep their state, the others are asked
 #   start.sh ping      inside the running container: does HAProxy answer (the container's healthcheck)
 #   start.sh guard S   inside the running container: undo what a switchover did here, S seconds after the word `go` or
-#                      when its runbook is gone. On stdin: a line of commands that undo the cut; the servers that may
-#                      take over, as `section/server` of their check; a line that lets connections through; then `go`, `done`
+#                      when its runbook is gone. On stdin four lines (commands with `;` between them): take the old
+#                      primary's servers back; mark them down; the servers that may take writes, as `section/server` of
+#                      their check; let connections through. Then the words `go` and `done`
 #
 # Needs what haproxy:3.0-alpine has: BusyBox and haproxy. Knows no site: it reads the `server` lines of haproxy.cfg.
 set -eu
@@ -97,19 +98,27 @@ tell() {
 }
 
 # Who answers 200 takes connections from the first one on, as at a start: until HAProxy's own checks have passed, `rise`
-# times `inter`, everybody whom it lets through would be refused. No answer leaves the server down, and HAProxy asks on.
+# times `inter`, everybody whom it lets through would be refused. An old primary that does not answer is marked down
+# (HAProxy holds what leaves maint to be up), and asked on; one that does keeps the sessions that were not cut.
 guard() {
-  IFS= read -r back && IFS= read -r owners && IFS= read -r through || exit 0
+  IFS= read -r back && IFS= read -r down && IFS= read -r owners && IFS= read -r through || exit 0
   echo armed
   IFS= read -r word && [ "$word" = go ] || exit 0
   if IFS= read -r -t "$1" word && [ "$word" = done ]; then exit 0; fi
-  tell "$back"
-  # The first answer counts: a site that swallows packets would cost a second.
-  servers | awk -v owners=" $owners " 'index(owners, " " $5 " ")' | ask | while read -r owner; do
-    tell "set server $owner health up"
-    tell "$through"
-  done
-  tell "$through"
+  servers | awk -v owners=" $owners " 'index(owners, " " $5 " ")' | ask | {
+    answered=
+    # The first answer counts: a site that swallows packets would cost a second.
+    while read -r owner; do
+      tell "$back"
+      case "$down;" in
+        *" $owner health down;"*) ;;
+        *) tell "$down" ;;
+      esac
+      tell "set server $owner health up;$through"
+      answered=yes
+    done
+    [ -n "$answered" ] || tell "$back;$down;$through"
+  }
 }
 
 run() {

@@ -7,7 +7,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { hostToolText } from "../../../components/docker-host/host-tool.ts";
 
 /** Undoes what a runbook did at a router: the cut, and the hold. */
-const BACK = "set server pg-primary/dal-01 state ready;set server pg-primary_probe/dal-01 health down";
+const BACK = "set server pg-primary/dal-01 state ready";
+const DOWN = "set server pg-primary_probe/dal-01 health down";
 const OWNERS = "pg-primary_probe/dal-01 pg-primary/chi-02";
 const THROUGH = "set maxconn frontend pg-primary 2000";
 
@@ -65,7 +66,7 @@ describe("host-tool's guard", () => {
       env: { ...process.env, PATH: `${join(root, "path")}:${process.env["PATH"] ?? ""}` },
     });
     const closed = once(guard, "close");
-    guard.stdin.write(`${BACK}\n${OWNERS}\n${THROUGH}\n`);
+    guard.stdin.write(`${BACK}\n${DOWN}\n${OWNERS}\n${THROUGH}\n`);
     expect(String(await once(guard.stdout, "data"))).toBe("armed\n");
     for (const word of words) guard.stdin.write(`${word}\n`);
     if (ends) guard.stdin.end();
@@ -87,16 +88,16 @@ describe("host-tool's guard", () => {
   });
 
   it("undoes everything when its runbook dies, or takes too long", async () => {
-    expect(await told(["go"])).toEqual(lines(BACK, THROUGH));
-    expect(await told(["go"], false)).toEqual(lines(BACK, THROUGH));
+    expect(await told(["go"])).toEqual(lines(BACK, DOWN, THROUGH));
+    expect(await told(["go"], false)).toEqual(lines(BACK, DOWN, THROUGH));
   });
 
   it.each([
-    ["the old primary", "http://pg-health:8008/", "pg-primary_probe/dal-01"],
-    ["the new primary", "http://100.68.157.49:8008/", "pg-primary/chi-02"],
-  ])("lets connections through to %s once it says that it takes writes", async (_who, url, owner) => {
+    ["the old primary, whose sessions stay", "http://pg-health:8008/", "pg-primary_probe/dal-01", [BACK]],
+    ["the new primary", "http://100.68.157.49:8008/", "pg-primary/chi-02", [BACK, DOWN]],
+  ])("lets connections through at once to who takes writes: %s", async (_who, url, owner, before) => {
     answering(url);
-    expect(await told(["go"])).toEqual(lines(BACK, `set server ${owner} health up`, THROUGH, THROUGH));
+    expect(await told(["go"])).toEqual(lines(...before, `set server ${owner} health up`, THROUGH));
     // Each write server's own endpoint, and none of the readers'.
     expect(readFileSync(join(root, "asked"), "utf8").trim().split("\n").toSorted()).toEqual([
       "http://100.68.157.49:8008/",
