@@ -177,7 +177,7 @@ describe("a flip of a stack with two routers", { timeout: 600_000 }, () => {
   });
 
   /** While it lasts nobody can tell a router's HAProxy anything, which goes on routing. */
-  function deaf(router: Router | undefined): { begin(): Promise<void>; end(): Promise<void> } {
+  function deaf(router: Router | undefined): Readonly<Record<"begin" | "end", () => Promise<void>>> {
     const socket = `${router?.directory ?? ""}/run/admin.sock`;
     const move = async (from: string, to: string): Promise<void> => {
       await suite.world.host(router?.host.name ?? "", `mv ${from} ${to}`);

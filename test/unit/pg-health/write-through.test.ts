@@ -5,7 +5,13 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { writeThrough } from "../../../components/pg-health/sidecar/write-through.ts";
 
 const LIMIT_MS = 300;
-const POOLER = { host: "127.0.0.1", port: 1, user: "pg_health", database: "heatwave_health" };
+const POOLER = {
+  host: "127.0.0.1",
+  port: 1,
+  user: "pg_health",
+  database: "heatwave_health",
+  adminDatabase: "pgbouncer",
+};
 
 /** One message of PostgreSQL's protocol. */
 function message(type: string, body: Buffer): Buffer {
