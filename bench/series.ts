@@ -10,7 +10,7 @@ import type { BenchWorld } from "./world.ts";
 
 /** Clients with one session each, and clients that connect anew for each row. */
 export const KEPT_CLIENTS = 8;
-const NEW_CLIENTS = 2;
+export const NEW_CLIENTS = 2;
 export const EVERY_MS = 10;
 
 /** One flip under load, by its runbook's own times and by the application's rows. */

@@ -45,6 +45,7 @@ const ALONE = [
   "router",
   "start-rules",
   "router-check",
+  "router-guard",
   "router-reload",
 ].map((name) => `test/live/${name}.test.ts`);
 /** Suites in worlds of their own that would take the plain run past its 25 minutes. */

@@ -4,6 +4,7 @@ import { fill } from "../../infra/rehearsal/faults/disk.ts";
 import { healAll } from "../../infra/rehearsal/faults/active.ts";
 import { setContainerFrozen } from "../../infra/rehearsal/faults/processes.ts";
 import { HOLD_SECONDS } from "../../infra/runbooks/plan/flip.ts";
+import type { Router } from "../../infra/topology/model.ts";
 import type { Ran } from "../support/rehearsal.ts";
 import { FlipSuite } from "../support/flip-suite.ts";
 
@@ -173,5 +174,41 @@ describe("a flip of a stack with two routers", { timeout: 600_000 }, () => {
     await frozen(false);
     await endsAsItWas(suite, at, ran);
     await suite.proven("one of two routers frozen");
+  });
+
+  /** While it lasts nobody can tell a router's HAProxy anything, which goes on routing. */
+  function deaf(router: Router | undefined): Readonly<Record<"begin" | "end", () => Promise<void>>> {
+    const socket = `${router?.directory ?? ""}/run/admin.sock`;
+    const move = async (from: string, to: string): Promise<void> => {
+      await suite.world.host(router?.host.name ?? "", `mv ${from} ${to}`);
+    };
+    return { begin: () => move(socket, `${socket}.away`), end: () => move(`${socket}.away`, socket) };
+  }
+
+  it("one router's admin socket dies before the hold: all is as it was", async () => {
+    const at = await suite.whole();
+    const { begin, end } = deaf(suite.live.topology.routers.at(-1));
+    const ran = await suite.pausedBefore("hold", begin);
+    await end();
+    await endsAsItWas(suite, at, ran);
+    await nobodyHung(suite);
+    await suite.proven("one of two admin sockets dead before the hold");
+  });
+
+  it("one router's admin socket dies before the release: its guard lets its clients through to the new primary", async () => {
+    const at = await suite.whole();
+    const router = suite.live.topology.routers.at(-1);
+    const { begin, end } = deaf(router);
+    const ran = await suite.pausedBefore("release", begin);
+    console.log(ran.stderr.split("\n").slice(-20).join("\n"));
+    expect(ran.code).toBe(5);
+    expect(ran.stderr).toMatch(/✗ Let connections through/);
+    const { verdict, findings } = await suite.topology();
+    console.log(`verdict ${verdict.code}: ${verdict.text} next: ${verdict.next}`);
+    expect(findings.find(({ code }) => code === "router-silent")?.next).toContain(router?.container);
+    await end();
+    expect(await suite.whole()).toBe(suite.other(at).name);
+    await nobodyHung(suite);
+    await suite.proven("one of two admin sockets dead before the release");
   });
 });

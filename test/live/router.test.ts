@@ -108,7 +108,7 @@ describe.skipIf(haproxy === undefined)(`a router (HAProxy ${haproxyNote})`, () =
       );
       expect(vip.script("nonsense")).toMatchObject({
         status: 1,
-        output: expect.stringContaining("allowed: run, reload, ping") as string,
+        output: expect.stringContaining("allowed: run, reload, ping, guard") as string,
       });
     });
   });

@@ -1,4 +1,5 @@
-import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
+import type { ChildProcess, ChildProcessWithoutNullStreams } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
@@ -152,6 +153,11 @@ export class FakeRouter {
       stream.on("data", (text: Buffer) => (output += text.toString()));
     await once(child, "close");
     return { status: child.exitCode, output };
+  }
+
+  /** `start.sh guard`, as a runbook starts it. */
+  guard(seconds: number): ChildProcessWithoutNullStreams {
+    return spawn(this.shell, [this.startScript, "guard", String(seconds)], { env: this.env });
   }
 
   /** A signal to HAProxy's master. */

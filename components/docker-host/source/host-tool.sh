@@ -14,7 +14,7 @@
 #   unlock TOKEN                                give it back
 #   ledger                                      append one line of JSON (stdin) to the ledger
 #   guard CONTAINER SECONDS                     undo at a router what its runbook did there: SECONDS after the word `go`,
-#                                               or when the runbook is gone; a line of HAProxy commands on stdin first
+#                                               or when the runbook is gone (start.sh in its container says what it reads)
 #   pooler-console CONTAINER                    PgBouncer's console, lines in and answers out, until stdin ends
 #   maintenance [note TOKEN | forget TOKEN]     what a maintenance window stopped here (one line of JSON); noted (stdin) and
 #                                               forgotten by the runbook that holds the lock

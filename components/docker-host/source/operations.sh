@@ -57,17 +57,8 @@ lock() {
   exec cat >/dev/null
 }
 
-# Waits inside the router, so that a lost network takes nothing away from it. Ends undone where the runbook says `done`.
-guard() {
-  exec docker exec -i "$1" sh -c '
-    IFS= read -r commands || exit 0
-    echo armed
-    IFS= read -r word && [ "$word" = go ] || exit 0
-    if IFS= read -r -t "$1" word && [ "$word" = done ]; then exit 0; fi
-    echo "$commands" | tr ";" "\n" | while IFS= read -r command; do
-      printf "@1 %s\n" "$command" | nc 127.0.0.1 8405
-    done' sh "$2"
-}
+# Waits inside the router's container, so that a lost network takes nothing away from it: components/router's start.sh.
+guard() { exec docker exec -i "$1" /bin/sh /usr/local/etc/haproxy/start.sh guard "$2"; }
 
 unlock() {
   exec 7>"$operations/guard.flock"

@@ -6,6 +6,10 @@
 #   start.sh run       ask, then become HAProxy (the container's entrypoint)
 #   start.sh reload    inside the running container: unchanged servers keep their state, the others are asked
 #   start.sh ping      inside the running container: does HAProxy answer (the container's healthcheck)
+#   start.sh guard S   inside the running container: undo what a switchover did here, S seconds after the word `go` or
+#                      when its runbook is gone. On stdin four lines (commands with `;` between them): take the old
+#                      primary's servers back; mark them down; the servers that may take writes, as `section/server` of
+#                      their check; let connections through. Then the words `go` and `done`
 #
 # Needs what haproxy:3.0-alpine has: BusyBox and haproxy. Knows no site: it reads the `server` lines of haproxy.cfg.
 set -eu
@@ -86,6 +90,37 @@ cli() { printf '%s\n' "$1" | timeout "${2:-30}" nc 127.0.0.1 "$cli_port"; }
 
 ping() { cli '@1 show info' 2 2>/dev/null | grep -q '^Name: HAProxy'; }
 
+# Commands with `;` between them, one after the other. Nobody is there any more who could be told of one that failed.
+tell() {
+  printf '%s\n' "$1" | tr ';' '\n' | while IFS= read -r command; do
+    cli "@1 $command" 2 >/dev/null 2>&1 || true
+  done
+}
+
+# Who answers 200 takes connections from the first one on, as at a start: until HAProxy's own checks have passed, `rise`
+# times `inter`, everybody whom it lets through would be refused. An old primary that does not answer is marked down
+# (HAProxy holds what leaves maint to be up), and asked on; one that does keeps the sessions that were not cut.
+guard() {
+  IFS= read -r back && IFS= read -r down && IFS= read -r owners && IFS= read -r through || exit 0
+  echo armed
+  IFS= read -r word && [ "$word" = go ] || exit 0
+  if IFS= read -r -t "$1" word && [ "$word" = done ]; then exit 0; fi
+  servers | awk -v owners=" $owners " 'index(owners, " " $5 " ")' | ask | {
+    answered=
+    # The first answer counts: a site that swallows packets would cost a second.
+    while read -r owner; do
+      tell "$back"
+      case "$down;" in
+        *" $owner health down;"*) ;;
+        *) tell "$down" ;;
+      esac
+      tell "set server $owner health up;$through"
+      answered=yes
+    done
+    [ -n "$answered" ] || tell "$back;$down;$through"
+  }
+}
+
 run() {
   [ -w "$folder" ] || fail "$folder: not writable for uid $(id -u); allowed: a folder of uid 99; fix: chown 99:99 it on the host"
   # Of the container before: its sockets, and a state that may no longer be true.
@@ -138,5 +173,6 @@ $refusal"
 
 case ${1:-run} in
   run | reload | ping) "${1:-run}" ;;
-  *) fail "start.sh: unknown verb '$1'; allowed: run, reload, ping" ;;
+  guard) guard "${2:?start.sh guard: seconds are missing}" ;;
+  *) fail "start.sh: unknown verb '$1'; allowed: run, reload, ping, guard" ;;
 esac

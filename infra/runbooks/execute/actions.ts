@@ -1,15 +1,17 @@
 import type { ControlEnd } from "../../hosts/control-socket.ts";
 import { httpGet } from "../../hosts/http-get.ts";
 import type { Site } from "../../topology/model.ts";
-import type { GrantView, SiteView } from "../observe/observation.ts";
+import type { SiteView } from "../observe/observation.ts";
 import type { Stack } from "../observe/observe.ts";
 import { hostOf } from "../observe/observe.ts";
-import { lsnBytes, siteView } from "../observe/site-state.ts";
+import { siteView } from "../observe/site-state.ts";
 import type { SiteDocument } from "../observe/site-state.ts";
 import type { Action } from "../plan/step.ts";
 import { ActionRefused } from "./action-refused.ts";
 import { allOf } from "./all-of.ts";
+import { Grants } from "./grants.ts";
 import { lookUntil } from "./look-until.ts";
+import { prove, proveReplay } from "./proof.ts";
 import { Renewals } from "./renewals.ts";
 import { FREE_SLOTS, reserveSlot } from "./slots.ts";
 import type { Learned } from "./learned.ts";
@@ -20,19 +22,11 @@ import { writeObjection } from "./write-through.ts";
 export { ActionRefused } from "./action-refused.ts";
 
 const ASK_MS = 5000;
-const HEARD_MS = 10_000;
-
-/** A part of what `GET /peers` gives. */
-interface PeerAnswer {
-  readonly site: string;
-  readonly facts?: { readonly grant: GrantView | null };
-}
 
 /** Carries actions out on a stack. */
 export class Actions {
   readonly #stack: Stack;
-  /** Grants that this run gave, by site. */
-  readonly #given = new Map<string, GrantView>();
+  readonly #grants: Grants;
   readonly #routers: WriteRouters;
   readonly #poolers: Poolers;
   /** Stops that were left to end by themselves, by site. */
@@ -45,6 +39,13 @@ export class Actions {
     this.#stack = stack;
     this.#routers = new WriteRouters(stack);
     this.#poolers = new Poolers(stack);
+    this.#grants = new Grants(
+      {
+        view: (site) => this.view(site),
+        ask: (site, ...question) => this.#ask(this.#site(site), ...question),
+      },
+      this.learned,
+    );
     this.#renewals = new Renewals(stack, this, this.#poolers, say);
   }
 
@@ -68,11 +69,15 @@ export class Actions {
           ? this.#order(action.site, action.verb, seconds)
           : this.#stopUntilCheckpoint(action.site, seconds);
       case "grant":
-        return this.#grant(action, until);
+        return this.#grants.give(action, until);
       case "prove":
-        return this.#prove(action.from, action.to, until);
+        return prove((site) => this.view(site), this.learned, { from: action.from, to: action.to, until });
       case "prove-replay":
-        return this.#proveReplay(action.to, action.systemId, seconds);
+        return proveReplay(
+          (body) => this.#ask(this.#site(action.to), "POST /replayed", body, body.limitMs + 1000),
+          this.learned,
+          { to: action.to, systemId: action.systemId, seconds },
+        );
       case "await-stopped":
         return this.#stopping.get(action.site) ?? Promise.resolve();
       case "checkpoint":
@@ -231,20 +236,8 @@ export class Actions {
     });
   }
 
-  async #proveReplay(to: string, systemId: string, seconds: number): Promise<void> {
-    const { shutdown } = this.learned;
-    if (shutdown === null) throw new Error("no shutdown checkpoint is known");
-    const limitMs = seconds * 1000;
-    const end = await this.#ask(this.#site(to), "POST /replayed", { lsn: shutdown, limitMs }, limitMs + 1000);
-    if (!end.ok) throw new Error(`${to} has not replayed all: ${end.message}`);
-    const value = end.value as { readonly replayed: string; readonly systemId: string };
-    this.learned.replayed = value.replayed;
-    if (value.systemId !== systemId)
-      throw new Error(`${to} is of system ${value.systemId}, the old primary of ${systemId}`);
-  }
-
   async #order(name: string, verb: "start" | "stop" | "promote", seconds: number): Promise<void> {
-    if (verb === "start") await this.#awaitHeard(name);
+    if (verb === "start") await this.#grants.awaitHeard(name);
     const end = await this.#ask(this.#site(name), "POST /order", { verb, mode: "fast" }, seconds * 1000);
     if (end.ok) {
       const timeline = (end.value as { readonly timeline?: unknown } | undefined)?.timeline;
@@ -253,80 +246,6 @@ export class Actions {
     }
     if (end.kind === "refused") throw new ActionRefused(end.message);
     throw new Error(end.message);
-  }
-
-  async #grant(action: Extract<Action, { do: "grant" }>, until: number): Promise<void> {
-    const grant: GrantView =
-      action.timeline === "promoted"
-        ? { ...action.grant, timeline: await this.#promotedTimeline(action.site, until) }
-        : action.grant;
-    const site = this.#site(action.site);
-    // Until the answer is there nobody knows which one it has.
-    this.#given.delete(action.site);
-    const end = await this.#ask(site, "POST /grant", { expect: action.expect, grant }, ASK_MS);
-    if (end.ok) {
-      this.#given.set(action.site, grant);
-      return;
-    }
-    // Done before, by a controller that died before it heard so?
-    const { grant: present } = await this.view(action.site);
-    const there =
-      present !== null &&
-      present.epoch === grant.epoch &&
-      present.state === grant.state &&
-      present.timeline === grant.timeline;
-    if (!there) throw new ActionRefused(end.message);
-    this.#given.set(action.site, grant);
-  }
-
-  /**
-   * Waits until a site has heard the grants that were given to others: a claim that was taken back a moment ago would
-   * turn it into a standby of a site that follows it.
-   */
-  async #awaitHeard(name: string): Promise<void> {
-    const until = performance.now() + HEARD_MS;
-    await lookUntil(until, `${name} has not heard of the other sites' grants`, async () => {
-      const end = await this.#ask(this.#site(name), "GET /peers", undefined, ASK_MS);
-      const peers = end.value as readonly PeerAnswer[];
-      for (const [site, { epoch, state }] of this.#given) {
-        const answer = peers.find((peer) => peer.site === site);
-        // Who is silent has no claim that counts, and the start rules decide on the silence.
-        if (site === name || answer?.facts === undefined) continue;
-        const heard = answer.facts.grant;
-        if (heard?.epoch !== epoch || heard.state !== state)
-          return `it hears epoch ${heard?.epoch ?? "?"}, ${heard?.state ?? "nothing"} of ${site}`;
-      }
-      return undefined;
-    });
-  }
-
-  async #promotedTimeline(name: string, until: number): Promise<number> {
-    if (this.learned.timeline !== null) return this.learned.timeline;
-    await lookUntil(until, `${name}'s timeline is not known`, async () => {
-      const site = await this.view(name);
-      if (site.role !== "primary") return `it is ${site.role}`;
-      this.learned.timeline = site.timeline;
-      return site.timeline === null ? "PostgreSQL does not say" : undefined;
-    });
-    return this.#promotedTimeline(name, until);
-  }
-
-  async #prove(from: string, to: string, until: number): Promise<void> {
-    await lookUntil(until, `${to} has not replayed all of ${from}`, async () => {
-      const [old, next] = await Promise.all([this.view(from), this.view(to)]);
-      const shutdown = old.lsn.checkpoint;
-      const { replayed } = next.lsn;
-      if (old.running === true || old.controlState !== "shut down" || shutdown === null)
-        return `${from} is not shut down: ${old.controlState ?? "unknown"}`;
-      if (old.systemId !== next.systemId) return `${from} and ${to} are not of the same cluster`;
-      this.learned.shutdown = shutdown;
-      this.learned.replayed = replayed;
-      if (replayed === null) return `${to} does not say what it replayed`;
-      // A checkpoint's position is the start of its record; who replayed past it has all of it.
-      return lsnBytes(replayed) > lsnBytes(shutdown)
-        ? undefined
-        : `shutdown checkpoint ${shutdown}, replayed ${replayed}`;
-    });
   }
 
   async #word(name: string): Promise<string> {

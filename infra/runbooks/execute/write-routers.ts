@@ -52,8 +52,19 @@ export class WriteRouters {
     child.stderr.on("data", (text: Buffer) => (said += text.toString()));
     const armed = once(child.stdout, "data", { signal: AbortSignal.timeout(GUARD_MS) });
     armed.catch(() => undefined);
-    const undo = [...this.#letThrough(), ...this.#back(router, from, false)];
-    child.stdin.write(`${undo.join(";")}\n`);
+    const servers = this.#servers(router, from);
+    const owners = this.#listeners.flatMap((listener) =>
+      serversOf(this.#stack.topology, router, listener).map(({ checkOwner }) => checkOwner),
+    );
+    child.stdin.write(
+      [
+        servers.map(ready).join(";"),
+        servers.map((server) => health(server, "down")).join(";"),
+        owners.join(" "),
+        this.#letThrough().join(";"),
+        "",
+      ].join("\n"),
+    );
     const gone = once(child, "close").then(() => {
       throw new Error(`${router.name} has no guard: ${said.trim() || "it ended"}`);
     });
@@ -91,11 +102,11 @@ export class WriteRouters {
     readonly down?: readonly string[];
     readonly routers?: readonly string[];
   }): Promise<void> {
-    const health = (router: Router, site: string, word: "up" | "down"): string[] =>
-      this.#servers(router, site).map(({ checkOwner }) => `set server ${checkOwner} health ${word}`);
+    const said = (router: Router, site: string, word: "up" | "down"): string[] =>
+      this.#servers(router, site).map((server) => health(server, word));
     await this.#each(async (router, host) => {
       if (only?.includes(router.name) === false) return;
-      const commands = [...down.flatMap((site) => health(router, site, "down")), ...health(router, up, "up")];
+      const commands = [...down.flatMap((site) => said(router, site, "down")), ...said(router, up, "up")];
       await ask(router, host, [...commands, ...this.#letThrough()]);
     });
   }
@@ -187,9 +198,9 @@ export class WriteRouters {
   }
 
   #back(router: Router, site: string, healthy: boolean): string[] {
-    return this.#servers(router, site).flatMap(({ proxy, name, checkOwner }) => [
-      `set server ${proxy}/${name} state ready`,
-      `set server ${checkOwner} health ${healthy ? "up" : "down"}`,
+    return this.#servers(router, site).flatMap((server) => [
+      ready(server),
+      health(server, healthy ? "up" : "down"),
     ]);
   }
 
@@ -208,6 +219,10 @@ export class WriteRouters {
     await allOf(this.#routers.map((router) => act(router, hostOf(this.#stack, router.host.name))));
   }
 }
+
+const ready = ({ proxy, name }: ProxyServer): string => `set server ${proxy}/${name} state ready`;
+const health = ({ checkOwner }: ProxyServer, word: "up" | "down"): string =>
+  `set server ${checkOwner} health ${word}`;
 
 /** Commands in one line, which HAProxy carries out one after the other before anything else. */
 async function ask(router: Router, host: StackHost, commands: readonly string[]): Promise<void> {
