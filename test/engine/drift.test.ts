@@ -23,7 +23,7 @@ beforeAll(async () => {
   mkdirSync(room.scratch);
   declared = declaredStack(await desiredResources(ROOT, room), hosts);
   rmSync(scratch, { recursive: true });
-}, 120_000);
+}, 300_000);
 
 /** What Docker's inspect says of a container that was made by this engine's own request. */
 function inspectedOf(name: string, inputs: ValueMap): Inspected {

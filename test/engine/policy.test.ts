@@ -19,7 +19,7 @@ beforeAll(async () => {
     stacks.set(stack, await desiredResources(ROOT, room));
   }
   analyzer = await Analyzer.start();
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   await analyzer[Symbol.asyncDispose]();
   rmSync(scratch, { recursive: true });
