@@ -14,7 +14,7 @@ export interface ParameterChange {
  * Parameters that PostgreSQL 18 reads at its start alone (`context` = `postmaster` in pg_settings). Any other that it
  * knows is taken over by a reload; one that it does not know is refused before the file counts (`postgres -C`).
  */
-const AT_START: ReadonlySet<string> = new Set(
+export const AT_START: ReadonlySet<string> = new Set(
   `archive_mode autovacuum_freeze_max_age autovacuum_multixact_freeze_max_age autovacuum_worker_slots bonjour
   bonjour_name cluster_name commit_timestamp_buffers config_file data_directory data_sync_retry debug_io_direct
   dynamic_shared_memory_type event_source external_pid_file hba_file hot_standby huge_page_size huge_pages ident_file
@@ -25,7 +25,7 @@ const AT_START: ReadonlySet<string> = new Set(
   multixact_offset_buffers notify_buffers port recovery_target recovery_target_action recovery_target_inclusive
   recovery_target_lsn recovery_target_name recovery_target_time recovery_target_timeline recovery_target_xid
   reserved_connections serializable_buffers shared_buffers shared_memory_type shared_preload_libraries
-  subtransaction_buffers superuser_reserved_connections track_activity_query_size track_commit_timestamp
+  subtransaction_buffers superuser_reserved_connections trace_connection_negotiation track_activity_query_size track_commit_timestamp
   transaction_buffers unix_socket_directories unix_socket_group unix_socket_permissions wal_buffers
   wal_decode_buffer_size wal_level wal_log_hints`.split(/\s+/),
 );

@@ -7,6 +7,7 @@ import { acknowledgedOf, countErrors, failedOf } from "../../infra/rehearsal/wri
 import { monotonicMs } from "../../infra/rehearsal/writer/records.ts";
 import type { WriterOptions } from "../../infra/rehearsal/writer/writer.ts";
 import { Writer } from "../../infra/rehearsal/writer/writer.ts";
+import { AT_START } from "../../infra/review/parameters.ts";
 import type { LiveWorld } from "../support/live-world.ts";
 import { liveWorld } from "../support/live-world.ts";
 import type { Ran } from "../support/rehearsal.ts";
@@ -255,6 +256,13 @@ describe("changes without a cut", SLOW, () => {
     await world.controller("cp /tmp/kept.yaml Pulumi.production.yaml");
     await mustUp();
     expect(await marks()).toBe("");
+  });
+
+  it("the review knows every parameter that PostgreSQL reads at its start alone", async () => {
+    const settable = "select name from pg_settings where context = 'postmaster' order by name";
+    const names = (await world.sql(PRIMARY, settable)).split("\n");
+    expect(names).toContain("max_connections");
+    expect(names.filter((name) => !AT_START.has(name))).toEqual([]);
   });
 
   it("a parameter that needs a restart is written, and up says what waits", async () => {
