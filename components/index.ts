@@ -1,6 +1,7 @@
 export { AdoptedStack, type AdoptedStackArgs } from "./adopted/adopted-stack.ts";
 export { DockerHost, type DockerHostArgs } from "./docker-host/docker-host.ts";
 export { HostFile, type HostFileArgs } from "./docker-host/host-file.ts";
+export { Firewall, type FirewallArgs } from "./firewall/firewall.ts";
 export {
   HaPostgres,
   routerOutputs,

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { StackConfig } from "../../infra/config/schema.ts";
 import type { Host, Topology } from "../../infra/topology/model.ts";
 import { DockerHost } from "../docker-host/docker-host.ts";
+import { Firewall } from "../firewall/firewall.ts";
 import { ReplacementGuard } from "../postgres/replacement-guard.ts";
 import { Router } from "../router/router.ts";
 import { instanceName, RetiredSite, siteName } from "../site/retired-site.ts";
@@ -71,6 +72,7 @@ export class HaPostgres extends pulumi.ComponentResource {
     super("heatwave:ha-postgres:HaPostgres", name, {}, opts);
     const { topology, after = [] } = args;
     const hosts = new Map(topology.hosts.map((host) => [host.name, this.createHost(host, topology, after)]));
+    this.createFirewalls(args, hosts);
     const guard = new ReplacementGuard(name, topology);
     this.systemIdentifier = this.createSites(args, hosts, guard);
     this.createRouters(args, hosts, guard);
@@ -85,6 +87,17 @@ export class HaPostgres extends pulumi.ComponentResource {
 
   private createHost(host: Host, topology: Topology, after: readonly pulumi.Resource[]): DockerHost {
     return new DockerHost(host.name, { host, network: topology.network, after }, { parent: this });
+  }
+
+  private createFirewalls({ topology, config }: HaPostgresArgs, hosts: ReadonlyMap<string, DockerHost>): void {
+    if (!config.firewall.enabled) return;
+    for (const dockerHost of hosts.values()) {
+      new Firewall(
+        `${dockerHost.host.name}-firewall`,
+        { topology, dockerHost, interface: config.firewall.interface },
+        { parent: this },
+      );
+    }
   }
 
   private createSites(

@@ -3,6 +3,7 @@ import { pathText } from "./problem.ts";
 import { adoptionRules } from "./rules-adoption.ts";
 import { maintenanceRules } from "./rules-maintenance.ts";
 import { databaseRules, hbaRules, ownedParameters, retentionRules } from "./rules-postgres.ts";
+import { tailnetRules } from "./rules-tailnet.ts";
 import type { StackConfig } from "./schema.ts";
 
 /** Rules between fields. Each returns what it finds; all are asked, so that one run shows everything. */
@@ -20,6 +21,7 @@ export function crossFieldFindings(config: StackConfig): Finding[] {
     ...retentionRules(config),
     ...maintenanceRules(config),
     ...adoptionRules(config),
+    ...tailnetRules(config),
   ];
 }
 

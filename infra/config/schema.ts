@@ -1,7 +1,7 @@
-import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { Maintenance } from "./maintenance.ts";
 import { HaProxy, PgBouncer, Postgres } from "./services.ts";
+import { Device, Firewall, Operators, Tailnet, TailnetAddress } from "./tailnet.ts";
 import {
   DockerName,
   Identifier,
@@ -23,25 +23,6 @@ import {
  * The stack file's schema: one source for the types, the errors, `docs/configuration.md` and the JSON schema.
  * Cross-field rules are in `rules.ts`.
  */
-
-const TAILNET = ipaddr.parseCIDR("100.64.0.0/10");
-
-/** Tailscale's own resolver: in the range, but no host's. */
-const MAGIC_DNS = "100.100.100.100";
-
-const TailnetAddress = text(
-  /^[0-9]{1,3}(\.[0-9]{1,3}){3}$/,
-  "a tailnet IPv4 address in 100.64.0.0/10",
-  "use what `tailscale ip -4` prints on that host",
-).refine(
-  (value) =>
-    ipaddr.IPv4.isValidFourPartDecimal(value) &&
-    ipaddr.IPv4.parse(value).match(TAILNET) &&
-    value !== MAGIC_DNS,
-  {
-    error: says("a tailnet IPv4 address in 100.64.0.0/10", "use what `tailscale ip -4` prints on that host"),
-  },
-);
 
 const HOST_KEY = {
   allowed: "the type and the base64 of one public host key, e.g. ssh-ed25519 AAAA...",
@@ -73,6 +54,9 @@ const Host = section({
   address: identity(
     TailnetAddress.describe("Tailnet IPv4 address. Ports are published on it and on nothing else."),
     "Right where the same machine got another address. Never a way to move a site: the provider would take what runs at the new place for its own. Add a site, flip to it, retire the old one.",
+  ),
+  device: Device.optional().describe(
+    "Name of the host in the tailnet: then each preview and `up` asks Tailscale whether it is there, authorised and has this address (docs/tailnet.md).",
   ),
   ssh: section({
     user: text(/^[a-z_][a-z0-9_-]{0,31}$/, "a Unix user name", "use the deploy user of that host")
@@ -230,6 +214,8 @@ const Secrets = section({
   roles: mapping(Identifier, Password, "passwords by role name")
     .default({})
     .describe("Passwords of `postgres.roles`, by name."),
+  tailnetClientId: Password.optional().describe("Id of the OAuth client for Tailscale's API."),
+  tailnetClientSecret: Password.optional().describe("Its secret."),
 });
 
 /** Keys of namespace `heatwave` in `Pulumi.<stack>.yaml`. */
@@ -279,6 +265,13 @@ export function stackSchema(options: { readonly rehearsal: boolean }) {
     haproxy: HaProxy.prefault({}).describe("HAProxy."),
     maintenance: Maintenance.optional().describe(
       "What `bin/maintenance` stops and starts again (docs/maintenance.md). It declares nothing that `up` makes: changing it changes no preview.",
+    ),
+    tailnet: Tailnet.prefault({}).describe(
+      "What is managed of the tailnet itself, through Tailscale's API (docs/tailnet.md).",
+    ),
+    firewall: Firewall.prefault({}).describe("Who may reach the stack's ports (docs/tailnet.md)."),
+    operators: Operators.default({}).describe(
+      "Tailnet addresses of people and machines beside the stack that may reach its ports, by name.",
     ),
     secrets: Secrets.describe(
       "Secrets, each one set with `pulumi config set --secret --path heatwave:secrets.<key>`.",

@@ -14,6 +14,13 @@ export interface Host {
   readonly root: string;
 }
 
+/** Somebody beside the stack who may reach its ports. */
+export interface Operator {
+  readonly name: string;
+  /** Tailnet IPv4 address. */
+  readonly address: string;
+}
+
 /** A container of the stack on its host. */
 export interface Box {
   readonly host: Host;
@@ -65,6 +72,7 @@ export interface Topology {
   readonly retired: readonly Site[];
   readonly routers: readonly Router[];
   readonly listeners: readonly Listener[];
+  readonly operators: readonly Operator[];
   readonly network: { readonly name: string; readonly external: boolean };
 }
 
@@ -78,7 +86,12 @@ export interface Endpoint {
 }
 
 export function buildTopology(config: StackConfig): Topology {
-  const hosts = Object.entries(config.hosts).map(([name, host]): Host => ({ name, ...host }));
+  const hosts = Object.entries(config.hosts).map(([name, host]): Host => ({
+    name,
+    address: host.address,
+    ssh: host.ssh,
+    root: host.root,
+  }));
   const byName = new Map(hosts.map((host) => [host.name, host]));
   const hostOf = (name: string): Host => {
     const host = byName.get(name);
@@ -124,6 +137,7 @@ export function buildTopology(config: StackConfig): Topology {
       };
     }),
     listeners: config.listeners,
+    operators: Object.entries(config.operators).map(([name, address]) => ({ name, address })),
     network: config.network,
   };
 }

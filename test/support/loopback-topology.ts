@@ -55,6 +55,7 @@ export function loopbackTopology(
     }),
     routers: [router],
     listeners,
+    operators: [],
     network: { name: "kamal", external: true },
   };
 }

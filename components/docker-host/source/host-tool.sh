@@ -18,6 +18,8 @@
 #   pooler-console CONTAINER                    PgBouncer's console, lines in and answers out, until stdin ends
 #   maintenance [note TOKEN | forget TOKEN]     what a maintenance window stopped here (one line of JSON); noted (stdin) and
 #                                               forgotten by the runbook that holds the lock
+#   firewall apply SHA256 | restore | remove    who may reach the stack's ports: rules (stdin) put in force, after a boot
+#                                               again, and taken away (firewall.sh)
 #   volume VOLUME                               free bytes and ZFS dataset of a data volume, as JSON
 #   snapshot VOLUME NAME, unsnapshot VOLUME NAME     of that dataset
 #   operations [LINES]                          the lock, whether its runbook lives, and the ledger's last lines
@@ -52,12 +54,13 @@ await() {
 #include pgbouncer.sh
 #include operations.sh
 #include volume.sh
+#include firewall.sh
 
 verb=${1:-}
 [ $# -gt 0 ] && shift
 case $verb in
   settings | space | folder | file | secret | hold) apply "$verb" "$@" ;;
-  lock | unlock | ledger | operations | maintenance | guard | volume | snapshot | unsnapshot) "$verb" "$@" ;;
+  lock | unlock | ledger | operations | maintenance | guard | volume | snapshot | unsnapshot | firewall) "$verb" "$@" ;;
   pooler-console) pooler_console "$@" ;;
-  *) fail "host-tool: unknown verb '$verb'; allowed: settings, space, folder, file, secret, hold, lock, unlock, ledger, guard, pooler-console, maintenance, operations, volume, snapshot, unsnapshot" ;;
+  *) fail "host-tool: unknown verb '$verb'; allowed: settings, space, folder, file, secret, hold, lock, unlock, ledger, guard, pooler-console, maintenance, operations, volume, snapshot, unsnapshot, firewall" ;;
 esac

@@ -152,6 +152,18 @@ export const validStack: fc.Arbitrary<Raw> = frame.chain(({ sites, routers }) =>
         }),
       ),
       maintenance: some(maintenance),
+      tailnet: some(tailnet),
+      firewall: some(
+        fc.record({ enabled: some(fc.boolean()), interface: some(fc.constantFrom("ts0", "wt0")) }),
+      ),
+      // A mapping whose one key is `secure` is Pulumi's own word for an encrypted value.
+      operators: some(
+        fc.dictionary(
+          name.filter((text) => text !== "secure"),
+          addressNumber.map(address),
+          { maxKeys: 3 },
+        ),
+      ),
       secrets: fc.array(secret, { minLength: 8, maxLength: 8 }),
     })
     .map((parts) => {
@@ -176,6 +188,7 @@ export const validStack: fc.Arbitrary<Raw> = frame.chain(({ sites, routers }) =>
                 hostKey: parts.keys[i],
               },
               root: parts.hostParts[i]!.root,
+              device: parts.tailnet === undefined ? undefined : `${parts.tailnet.device}${i}`,
             },
           ]),
         ),
@@ -209,12 +222,19 @@ export const validStack: fc.Arbitrary<Raw> = frame.chain(({ sites, routers }) =>
             host: parts.hostNames[i % hosts],
           })),
         },
+        tailnet: parts.tailnet?.keys,
+        firewall: parts.firewall,
+        operators: parts.operators,
         haproxy: parts.haproxy && { ...parts.haproxy, statsPort: maybe(ports.at(-5)) },
         secrets: {
           superuserPassword: parts.secrets[0],
           replicationPassword: parts.secrets[1],
           healthPassword: parts.secrets[2],
           peerSecret: parts.secrets[3],
+          ...(parts.tailnet && {
+            tailnetClientId: parts.secrets[7],
+            tailnetClientSecret: `secret of ${parts.secrets[7]!}`,
+          }),
           // A role with the superuser's password is nobody's business but the operator's.
           roles: Object.fromEntries(
             roles.map((role, i) => [role.name, i === 2 ? parts.secrets[0] : parts.secrets[4 + i]]),
@@ -223,6 +243,23 @@ export const validStack: fc.Arbitrary<Raw> = frame.chain(({ sites, routers }) =>
       };
       return clean(stack) as Raw;
     });
+});
+
+const tailnet = fc.record({
+  device: fc.constantFrom("true-", "box-", "a.ts.net-"),
+  keys: some(
+    fc
+      .record({
+        name: some(fc.constantFrom("example.com", "TAb1", "true")),
+        expiryWarning: some(fc.integer({ min: 1, max: 90 })),
+        tags: some(fc.uniqueArray(fc.constantFrom("tag:database", "tag:true"), { minLength: 1 })),
+        keyExpiry: some(fc.boolean()),
+        joinKeys: some(fc.uniqueArray(fc.constantFrom("null", "new-01"))),
+        grants: some(fc.boolean()),
+      })
+      // Join keys carry tags.
+      .map((keys) => (keys.tags === undefined ? { ...keys, joinKeys: undefined } : keys)),
+  ),
 });
 
 const maintenance = fc.record({

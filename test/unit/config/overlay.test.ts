@@ -34,6 +34,11 @@ function overlayFor(raw: Raw): fc.Arbitrary<Overlay> {
         replicationPassword: texts[1]!,
         healthPassword: texts[2]!,
         peerSecret: texts[3]!,
+        // What the stack does not name, the overlay does not bring.
+        ...(raw.secrets.tailnetClientId !== undefined && {
+          tailnetClientId: `id ${texts[3]!}`,
+          tailnetClientSecret: `secret ${texts[3]!}`,
+        }),
         roles: Object.fromEntries(roles.map((role, i) => [role, texts[4 + i]!])),
       },
     }));
