@@ -15,3 +15,4 @@ export { PgBouncer, type PgBouncerArgs } from "./pgbouncer/pgbouncer.ts";
 export { PostgresInstance, type PostgresInstanceArgs } from "./postgres/postgres-instance.ts";
 export { Router, type RouterArgs } from "./router/router.ts";
 export { Site, type SiteArgs } from "./site/site.ts";
+export { Tailnet, type TailnetArgs } from "./tailnet/tailnet.ts";

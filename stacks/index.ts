@@ -3,18 +3,21 @@ import { AdoptedStack, HaPostgres, routerOutputs, siteOutputs } from "../compone
 import { loadConfig, rawFromPulumi } from "../infra/config/load.ts";
 import { ConfigError } from "../infra/config/problem.ts";
 import type { StackConfig } from "../infra/config/schema.ts";
+import type { Overlay } from "../infra/config/overlay.ts";
 import { readOverlay } from "../infra/config/overlay.ts";
 import { buildTopology } from "../infra/topology/model.ts";
 import { places } from "./places.ts";
 import { retirement } from "./retirement.ts";
 import { switchover } from "./switchover.ts";
+import { tailnet } from "./tailnet.ts";
 
 /**
  * The program: stack file → checked configuration → components → outputs. The outputs are the contract for
  * application stacks (docs/outputs.md).
  */
-export default function program() {
-  const config = checkedConfig();
+export default async function program() {
+  const overlay = checked(readOverlay);
+  const config = checked(() => configured(overlay));
   const topology = buildTopology(config);
   const stack = pulumi.getStack();
   const { adopted } = config;
@@ -23,6 +26,7 @@ export default function program() {
     new AdoptedStack("heatwave", { topology, adopted, after: [places(stack, topology, true)] });
     return { primary: topology.primary, sites: siteOutputs(topology), routers: routerOutputs(topology) };
   }
+  const tailnetOf = await tailnet(config, topology, overlay);
   const cluster = new HaPostgres("heatwave", { topology, config, after: [places(stack, topology)] });
   const switched = switchover(stack, topology.primary, cluster);
   for (const { name } of topology.retired) retirement(stack, name, [cluster, switched]);
@@ -31,14 +35,21 @@ export default function program() {
     sites: cluster.sites,
     routers: cluster.routers,
     systemIdentifier: cluster.systemIdentifier,
+    ...(config.tailnet.joinKeys.length === 0 || tailnetOf === undefined
+      ? {}
+      : { joinKeys: pulumi.secret(tailnetOf.joinKeys) }),
   };
 }
 
-/** A wrong stack file is the operator's to mend: its report is shown alone, without a stack trace. */
-function checkedConfig(): StackConfig {
+function configured(overlay: Overlay | undefined): StackConfig {
   const raw = rawFromPulumi(pulumi.runtime.allConfig());
+  return loadConfig(raw, `Pulumi.${pulumi.getStack()}.yaml`, overlay);
+}
+
+/** A wrong stack file is the operator's to mend: its report is shown alone, without a stack trace. */
+function checked<T>(load: () => T): T {
   try {
-    return loadConfig(raw, `Pulumi.${pulumi.getStack()}.yaml`, readOverlay());
+    return load();
   } catch (error) {
     throw error instanceof ConfigError ? new pulumi.RunError(error.message) : error;
   }

@@ -3,6 +3,11 @@ export class EngineError extends Error {
   override readonly name: string = "EngineError";
 }
 
+/** A provider's function failed: the program's to handle, as with the real engine (pulumi's resmon.Invoke). */
+export class FunctionError extends EngineError {
+  override readonly name = "FunctionError";
+}
+
 /** The stack that was named has neither a file nor a state, and the project has others. */
 export class NoSuchStackError extends EngineError {
   override readonly name = "NoSuchStackError";

@@ -2,7 +2,7 @@ import resourcePb from "@pulumi/pulumi/proto/resource_pb.js";
 import type { ResourceInvokeRequest, ResourceInvokeResponse } from "@pulumi/pulumi/proto/resource_pb.js";
 
 import { hashAssets } from "./assets.ts";
-import { EngineError } from "./engine-error.ts";
+import { AbortedError, FunctionError } from "./engine-error.ts";
 import { UnconfiguredProvider } from "./provider-registry.ts";
 import type { Registrar } from "./registrar.ts";
 import { messageOf } from "./run.ts";
@@ -38,6 +38,7 @@ export async function invoke(
     response.setReturn(encodeStruct(result));
     return response;
   } catch (error) {
-    throw new EngineError(`${token}: ${messageOf(error)}`);
+    if (error instanceof AbortedError) throw error;
+    throw new FunctionError(`invocation of ${token} returned an error: ${messageOf(error)}`);
   }
 }

@@ -15,7 +15,7 @@ import type {
 import empty from "google-protobuf/google/protobuf/empty_pb.js";
 
 import { hashAssets } from "./assets.ts";
-import { EngineError } from "./engine-error.ts";
+import { EngineError, FunctionError } from "./engine-error.ts";
 import type { Severity } from "./events.ts";
 import { goalOf } from "./goal.ts";
 import { invoke } from "./invoke.ts";
@@ -233,6 +233,10 @@ export class Monitor {
       const work = handler(call.request).then(
         (answer) => reply(null, answer),
         (error: unknown) => {
+          if (error instanceof FunctionError) {
+            reply({ code: grpc.status.UNKNOWN, details: error.message });
+            return;
+          }
           this.#run.fail(error);
           const refuse = (): void => reply({ code: grpc.status.UNAVAILABLE, details: "the run was stopped" });
           queueMicrotask(() => void this.drain().then(refuse));

@@ -16,7 +16,7 @@ const HANDLERS: Readonly<Record<string, ResourceHandler>> = {
 };
 
 /** A look-up stands between an operator and a preview, and the preview does without it: it is not tried for long. */
-const LOOKUP = { requestSeconds: 10, retrySeconds: 3 } as const;
+const LOOKUP = { requestSeconds: 5, retrySeconds: 3 } as const;
 
 function handlerOf(type: string): ResourceHandler {
   const handler = HANDLERS[type];
