@@ -10,6 +10,11 @@ export function preparationText(): string {
   return source("prepare.sh");
 }
 
+/** The part that sets the host's firewall. */
+export function firewallToolText(): string {
+  return source("firewall.sh");
+}
+
 function source(file: string): string {
   return readFileSync(new URL(`./source/${file}`, import.meta.url), "utf8");
 }

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Topology } from "../../infra/topology/model.ts";
 import type { DockerHost } from "../docker-host/docker-host.ts";
 import { sha256 } from "../docker-host/docker-host.ts";
+import { firewallToolText } from "../docker-host/host-tool.ts";
 import { firewallText } from "./render/rules.ts";
 
 export interface FirewallArgs {
@@ -25,7 +26,8 @@ export class Firewall extends pulumi.ComponentResource {
       `${name}-rules`,
       {
         connection: dockerHost.connection,
-        create: `${dockerHost.tool} firewall apply ${sha256(text)}`,
+        // How it is set may change with this package: then it is set again.
+        create: `${dockerHost.tool} firewall apply ${sha256(text)} # sha256:${sha256(firewallToolText())}`,
         delete: `${dockerHost.tool} firewall remove`,
         // In the preview it is this text whose diff shows.
         stdin: text,

@@ -12,6 +12,8 @@ export interface HostSpec {
 
 export interface StackSpec {
   readonly hosts: readonly HostSpec[];
+  /** Tailnet addresses that the stack's firewall lets in beside its hosts. @default none */
+  readonly operators?: readonly string[];
   /** Docker network that Kamal would have made on each host; undefined where the stack makes its own. */
   readonly externalNetwork: string | undefined;
   /** True where the originals are pulled, through a mirror with one leg outside. */
@@ -77,7 +79,9 @@ export function planWorld(world: string, stack: StackSpec, third: number): World
   }
   const prefix = `heatwave-${world}`;
   const taken = new Set(stack.hosts.map((host) => host.address));
-  const operator = OPERATOR_ADDRESSES.find((address) => !taken.has(address)) ?? "100.127.255.10";
+  // Who sits at the controller is one of the stack's operators, where it names any: its firewall lets them in alone.
+  const seats = [...(stack.operators ?? []), ...OPERATOR_ADDRESSES];
+  const operator = seats.find((address) => !taken.has(address)) ?? "100.127.255.10";
   const underlay = (last: number) => `10.213.${third}.${last}`;
   return {
     world,

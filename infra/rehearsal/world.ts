@@ -43,6 +43,7 @@ export function stackSpec(stack: StackConfig, registry = false): StackSpec {
       ssh: { user: host.ssh.user, port: host.ssh.port },
       root: host.root,
     })),
+    operators: Object.values(stack.operators),
     externalNetwork: stack.network.external ? stack.network.name : undefined,
     registry,
   };

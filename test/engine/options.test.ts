@@ -198,6 +198,21 @@ describe("options", () => {
     expect(preview.result.outputs).toEqual({ found: 'value of "k"' });
   });
 
+  test("a function that fails is the program's to handle, as with the CLI", async () => {
+    await using stack = await EngineStack.open("invokeFails");
+    const handled = await stack.run("up", 1);
+    expect(handled.errors).toEqual([]);
+    expect(handled.result).toMatchObject({
+      succeeded: true,
+      outputs: {
+        said: "invocation of fake:index:nothing returned an error: the package fake knows no function fake:index:nothing",
+      },
+    });
+    const not = await stack.run("up", 2);
+    expect(not.result.succeeded).toBe(false);
+    expect(not.errors.join("\n")).toContain("invocation of fake:index:nothing returned an error");
+  });
+
   test("what is only looked up is read, recorded as external and never deleted", async () => {
     await using stack = await EngineStack.open("external");
     await stack.run("up", 1);

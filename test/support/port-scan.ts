@@ -6,11 +6,11 @@ export const ALL_PORTS = { from: 1, to: 65_535 } as const;
 
 const SCAN = `
 const { connect } = await import("node:net");
-const [address, from, to] = process.argv.slice(2);
+const [address, from, to, localAddress] = process.argv.slice(2);
 const open = [];
 let next = Number(from);
 const one = (port) => new Promise((done) => {
-  const socket = connect({ host: address, port, timeout: 3000 });
+  const socket = connect({ host: address, port, timeout: 3000, ...(localAddress && { localAddress }) });
   const end = (yes) => { socket.destroy(); if (yes) open.push(port); done(); };
   socket.once("connect", () => end(true)).once("timeout", () => end(false)).once("error", () => end(false));
 });
@@ -18,13 +18,14 @@ await Promise.all(Array.from({ length: 500 }, async () => { while (next <= Numbe
 console.log(JSON.stringify(open.sort((a, b) => a - b)));
 `;
 
-/** TCP ports of an address that accept a connection from the controller. */
+/** TCP ports of an address that accept a connection from the controller. @param source one of its addresses */
 export async function openPorts(
   world: Rehearsal,
   address: string,
   range: { readonly from: number; readonly to: number } = ALL_PORTS,
+  source = "",
 ): Promise<number[]> {
-  const line = `exec node_modules/node-linux-*/bin/node --input-type=module - ${address} ${range.from} ${range.to}`;
+  const line = `exec node_modules/node-linux-*/bin/node --input-type=module - ${address} ${range.from} ${range.to} ${source}`;
   return JSON.parse(await world.controller(line, SCAN)) as number[];
 }
 

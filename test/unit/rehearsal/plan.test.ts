@@ -36,6 +36,11 @@ describe("the plan of a world", () => {
     expect(planWorld("production", { ...stack, hosts: [] }, 7).controller.tailnet).toBe("100.64.0.9");
   });
 
+  test("gives the controller an operator's address, where the stack names one that is no host's", () => {
+    const operators = ["100.64.0.9", "100.90.1.1", "100.90.1.2"];
+    expect(planWorld("production", { ...stack, operators }, 7).controller.tailnet).toBe("100.90.1.1");
+  });
+
   test("is the same for the same stack, and no name is shared by two worlds", () => {
     expect(planWorld("production", stack, 7)).toEqual(plan);
     const other = planWorld("staging", stack, 7);

@@ -234,6 +234,17 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       .apply((result) => result.found),
   }),
 
+  /** A function that fails: handled at step 1, not at step 2. */
+  invokeFails: async (step) => {
+    try {
+      await pulumi.runtime.invoke("fake:index:nothing", {});
+    } catch (error) {
+      if (step === 2) throw error;
+      return { said: error instanceof Error ? error.message : "" };
+    }
+    return {};
+  },
+
   external: (step) => {
     const owned = new Thing("owned", { value: 1 });
     if (step === 1) return {};
