@@ -26,6 +26,7 @@ export default async function program() {
     new AdoptedStack("heatwave", { topology, adopted, after: [places(stack, topology, true)] });
     return { primary: topology.primary, sites: siteOutputs(topology), routers: routerOutputs(topology) };
   }
+  if (config.firewall.enabled === undefined && pulumi.runtime.isDryRun()) await pulumi.log.info(NO_FIREWALL);
   const tailnetOf = await tailnet(config, topology, overlay);
   const cluster = new HaPostgres("heatwave", { topology, config, after: [places(stack, topology)] });
   const switched = switchover(stack, topology.primary, cluster);
@@ -40,6 +41,10 @@ export default async function program() {
       : { joinKeys: pulumi.secret(tailnetOf.joinKeys) }),
   };
 }
+
+/** Off by default: an upgrade must not cut anybody off (docs/decisions/0022-firewall.md). */
+const NO_FIREWALL =
+  "the stack's ports answer the whole tailnet, as far as its own policy lets it; decide with heatwave:firewall.enabled (docs/tailnet.md)";
 
 function configured(overlay: Overlay | undefined): StackConfig {
   const raw = rawFromPulumi(pulumi.runtime.allConfig());

@@ -90,7 +90,7 @@ export class HaPostgres extends pulumi.ComponentResource {
   }
 
   private createFirewalls({ topology, config }: HaPostgresArgs, hosts: ReadonlyMap<string, DockerHost>): void {
-    if (!config.firewall.enabled) return;
+    if (config.firewall.enabled !== true) return;
     for (const dockerHost of hosts.values()) {
       new Firewall(
         `${dockerHost.host.name}-firewall`,

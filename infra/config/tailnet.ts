@@ -60,8 +60,10 @@ export const Tailnet = section({
 
 export const Firewall = section({
   enabled: yesOrNo("write true to let in the stack's hosts and `operators` alone")
-    .default(false)
-    .describe("true: the stack's ports answer its own hosts and `operators` alone, by the tailnet alone."),
+    .optional()
+    .describe(
+      "true: the stack's ports answer its own hosts and `operators` alone, by the tailnet alone. Left out: as false, and each preview says so.",
+    ),
   interface: text(
     /^[a-z][a-z0-9_.-]{0,14}$/,
     "the name of a network interface",

@@ -84,7 +84,7 @@ describe("a stack with a firewall and a managed tailnet", () => {
   it("has no firewall, and asks nothing of a tailnet, where the stack file says nothing of them", async () => {
     const { usesTailnet } = await import("../../infra/config/rules-tailnet.ts");
     const plain = production();
-    expect(plain.firewall.enabled).toBe(false);
+    expect(plain.firewall.enabled).toBeUndefined();
     expect(usesTailnet(plain)).toBe(false);
   });
 });
