@@ -49,7 +49,7 @@ export class NetworkLab {
         stdio: ["ignore", "pipe", "inherit"],
       },
     );
-    await once(init.stdout!, "data");
+    await once(init.stdout, "data");
     const lab = new NetworkLab(init, path);
     lab.run(SETUP);
     for (const port of ports) {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import type { z } from "zod";
 import type { stackSchema } from "../../../infra/config/schema.ts";
+import { tailnet } from "./arbitrary-tailnet.ts";
 
 /**
  * Arbitrary valid stacks, as a program gets them: one to five sites, none to four routers beside them or apart,
@@ -243,23 +244,6 @@ export const validStack: fc.Arbitrary<Raw> = frame.chain(({ sites, routers }) =>
       };
       return clean(stack) as Raw;
     });
-});
-
-const tailnet = fc.record({
-  device: fc.constantFrom("true-", "box-", "a.ts.net-"),
-  keys: some(
-    fc
-      .record({
-        name: some(fc.constantFrom("example.com", "TAb1", "true")),
-        expiryWarning: some(fc.integer({ min: 1, max: 90 })),
-        tags: some(fc.uniqueArray(fc.constantFrom("tag:database", "tag:true"), { minLength: 1 })),
-        keyExpiry: some(fc.boolean()),
-        joinKeys: some(fc.uniqueArray(fc.constantFrom("null", "new-01"))),
-        grants: some(fc.boolean()),
-      })
-      // Join keys carry tags.
-      .map((keys) => (keys.tags === undefined ? { ...keys, joinKeys: undefined } : keys)),
-  ),
 });
 
 const maintenance = fc.record({
