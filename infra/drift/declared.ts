@@ -63,6 +63,15 @@ function filesOf({ name, inputs }: Declared, at: (address: string) => HostAddres
       { host: host().name, path: `${host().root}/bin/host-tool`, sha256: tool, resources: `**::${name}` },
     ];
   const call = toolCallOf(create);
+  if (call?.verb === "firewall" && call.sha256 !== undefined)
+    return [
+      {
+        host: host().name,
+        path: `${host().root}/firewall/rules`,
+        sha256: call.sha256,
+        resources: `**::${name}`,
+      },
+    ];
   const [sha256] = call?.verb === "file" ? call.hashes : [];
   if (call?.verb !== "file" || sha256 === undefined) return [];
   return [

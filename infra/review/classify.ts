@@ -4,6 +4,7 @@ import { quiet, unknown } from "./effect.ts";
 import { fileFinding } from "./files.ts";
 import type { PreviewStep } from "./preview.ts";
 import { textInput } from "./preview.ts";
+import { firewallFinding, tailnetFinding } from "./reach.ts";
 import type { ReviewedStack } from "./stack.ts";
 import { boxOf, isSwitchover, placeOf } from "./stack.ts";
 import { toolCall } from "./texts.ts";
@@ -52,7 +53,8 @@ function findingOf(step: PreviewStep, stack: ReviewedStack): Finding | undefined
     default:
       return step.type.startsWith("pulumi:providers:")
         ? quiet(place, step.name, "a provider, which is only in the state")
-        : unknown(place, step.name, `a resource type that this review does not know: ${step.type}`);
+        : (tailnetFinding(step, place) ??
+            unknown(place, step.name, `a resource type that this review does not know: ${step.type}`));
   }
 }
 
@@ -136,7 +138,9 @@ const NETWORK_CHECK = /^docker network inspect /;
 const TOOL = /\/bin\/host-tool' # sha256:/;
 
 function commandFinding(step: PreviewStep, place: Place, stack: ReviewedStack): Finding {
-  // None of our commands has a `delete`: what leaves the state stays as it is on the host.
+  const firewall = firewallFinding(step, place);
+  if (firewall !== undefined) return firewall;
+  // None of our other commands has a `delete`: what leaves the state stays as it is on the host.
   if (step.operation === "delete") {
     const undo = textInput(step.before, "delete");
     return undo === ""

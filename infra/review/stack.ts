@@ -84,6 +84,7 @@ const BOXES: readonly (readonly [type: string, box: Box])[] = [
   ["heatwave:pgbouncer:PgBouncer", "pgbouncer"],
   ["heatwave:router:Router", "router"],
   ["heatwave:docker-host:DockerHost", "host"],
+  ["heatwave:firewall:Firewall", "host"],
   ["heatwave:site:Site", "site"],
 ];
 
@@ -95,7 +96,7 @@ export function boxOf({ kinds }: PreviewStep): Box {
 const ENDINGS = {
   site: /-(site(-.*)?|founding|objects)$/,
   router: /-haproxy(-.*)?$/,
-  host: /(-(tool|settings|network))?$/,
+  host: /(-(tool|settings|network|firewall-rules))?$/,
 } as const;
 
 /** Whose a step is. */

@@ -14,6 +14,8 @@ export type ToolCall =
     }
   | { readonly verb: "secret"; readonly kind: string; readonly container: string; readonly path: string }
   | { readonly verb: "folder"; readonly container: string }
+  /** `sha256` (hex) of the rules, where they are applied. */
+  | { readonly verb: "firewall"; readonly sha256: string | undefined }
   | { readonly verb: "settings" | "space" };
 
 const CALL = /\/bin\/host-tool (\S+)(.*)$/s;
@@ -33,6 +35,8 @@ export function toolCallOf(line: string): ToolCall | undefined {
       return { verb, kind: first, container: second, path: third };
     case "folder":
       return { verb, container: first };
+    case "firewall":
+      return { verb, sha256: first === "apply" ? second : undefined };
     case "settings":
     case "space":
       return { verb };
@@ -48,6 +52,7 @@ const CONTEXT = 3;
 export interface TextChange {
   /** Path below the container's folder, e.g. `conf/haproxy.cfg`. */
   readonly path: string;
+  /** "" where it is the host's own. */
   readonly container: string;
   /** `@@` hunks of a unified diff, without its two header lines. */
   readonly hunks: string;
@@ -63,9 +68,16 @@ export interface TextChange {
  */
 const NOT_RENDERED: ReadonlySet<string> = new Set(["program", "script"]);
 
+function renderedText(call: ToolCall | undefined): Pick<TextChange, "path" | "container"> | undefined {
+  if (call?.verb === "firewall") return { path: "firewall/rules", container: "" };
+  if (call?.verb !== "file" || NOT_RENDERED.has(call.kind)) return undefined;
+  return { path: call.path, container: call.container };
+}
+
 export function textChange(step: PreviewStep): TextChange | undefined {
   const call = toolCall(step.after) ?? toolCall(step.before);
-  if (call?.verb !== "file" || NOT_RENDERED.has(call.kind)) return undefined;
+  const text = renderedText(call);
+  if (text === undefined) return undefined;
   const before = textInput(step.before, "stdin");
   const after = textInput(step.after, "stdin");
   if (before === after) return undefined;
@@ -77,8 +89,7 @@ export function textChange(step: PreviewStep): TextChange | undefined {
   const count = (sign: string): number =>
     hunks.flatMap((hunk) => hunk.lines).filter((line) => line.startsWith(sign)).length;
   return {
-    path: call.path,
-    container: call.container,
+    ...text,
     hunks: lines.join("\n"),
     added: count("+"),
     removed: count("-"),

@@ -14,9 +14,10 @@ export function peersOf({ hosts, operators }: Topology): readonly Peer[] {
   return peers.filter((peer, i) => peers.findIndex(({ address }) => address === peer.address) === i);
 }
 
-/** TCP ports that the stack publishes on a host's tailnet address, ascending. */
-export function portsOn({ sites, routers, listeners }: Topology, host: Host): readonly number[] {
-  const ofSites = sites
+/** TCP ports that the stack publishes on a host's tailnet address, ascending; a site's until it is gone. */
+export function portsOn(topology: Topology, host: Host): readonly number[] {
+  const { sites, retired, routers, listeners } = topology;
+  const ofSites = [...sites, ...retired]
     .filter((site) => site.host.name === host.name)
     .flatMap((site) => [site.postgres.port, site.pgbouncer.port, site.pgHealth.port]);
   const ofRouters = routers

@@ -254,3 +254,73 @@ test("a stack is new where nothing of it is there, not where something comes to 
   expect(reviewOf([step], { changeSummary: { create: 1, same: 90 } }).stack.isNew).toBe(false);
   expect(reviewOf([step], { changeSummary: { create: 1 } }).stack.isNew).toBe(true);
 });
+
+describe("who reaches the stack", () => {
+  const tool = "sudo -n /var/lib/heatwave/bin/host-tool firewall";
+  const rules = (stdin: string) => ({
+    create: `${tool} apply ${stdin} # sha256:x`,
+    delete: `${tool} remove`,
+    stdin,
+  });
+  const firewall = (rest: Partial<HandMade>): HandMade => ({
+    types: `heatwave:ha-postgres:HaPostgres$heatwave:firewall:Firewall$${COMMAND}`,
+    name: "chi-02-firewall-rules",
+    ...rest,
+  });
+  const place = { kind: "host", name: "chi-02" };
+  const tailnet = "heatwave:tailnet:Tailnet";
+
+  test("changes with the firewall, on its host, and the rules' diff is shown", () => {
+    const step = firewall({ before: rules("a\n"), after: rules("b\n"), changed: ["create", "stdin"] });
+    expect(onlyFinding(step)).toMatchObject({
+      place,
+      effect: "none",
+      why: expect.stringMatching(/cut off/) as string,
+    });
+    expect(reviewOf([step]).texts).toMatchObject([{ path: "firewall/rules", added: 1, removed: 1 }]);
+    const again = firewall({
+      before: rules("a\n"),
+      after: { ...rules("a\n"), create: `${tool} apply a # sha256:y` },
+    });
+    expect(onlyFinding(again).why).toMatch(/is set again, as it is/);
+    const gone = firewall({ op: "delete", before: rules("a\n") });
+    expect(onlyFinding(gone)).toMatchObject({
+      place,
+      why: expect.stringMatching(/the whole tailnet/) as string,
+    });
+  });
+
+  test("changes with a device's tags and with fewer grants in a way that only the tailnet's policy knows", () => {
+    const tags: HandMade = {
+      types: `${tailnet}$tailscale:index/deviceTags:DeviceTags`,
+      name: "chi-02-device-tags",
+      before: { tags: ["tag:a"] },
+      after: { tags: ["tag:b"] },
+      changed: ["tags"],
+    };
+    expect(onlyFinding(tags)).toMatchObject({
+      effect: "unknown",
+      why: expect.stringMatching(/policy decides/) as string,
+    });
+    expect(onlyFinding({ ...tags, op: "delete" })).toMatchObject({ effect: "none" });
+    const create = "../bin/tailnet grants production merge";
+    const grants: HandMade = {
+      types: `${tailnet}$heatwave:tailnet:GrantsCommand$command:local:Command`,
+      name: "tailnet-grants",
+      before: { create },
+      after: { create },
+      changed: ["environment"],
+    };
+    expect(onlyFinding(grants).effect).toBe("unknown");
+    const { before: _, ...fresh } = grants;
+    expect(onlyFinding({ ...fresh, op: "create" })).toMatchObject({ effect: "none" });
+  });
+
+  test.each([
+    ["deviceKey:DeviceKey", "chi-02-device-key"],
+    ["tailnetKey:TailnetKey", "ams-03-join-key"],
+  ])("does not change with %s", (type, name) => {
+    const step = { types: `${tailnet}$tailscale:index/${type}`, name, op: "create", after: {} };
+    expect(onlyFinding(step)).toMatchObject({ effect: "none", writes: "nothing" });
+  });
+});
