@@ -111,6 +111,7 @@ firewall_unit() {
 [Unit]
 Description=heatwave: who may reach the stack's ports
 Before=docker.service
+RequiresMountsFor=$root
 
 [Service]
 Type=oneshot

@@ -1,4 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Fields } from "../../../infra/engine/providers/bridge/field.ts";
+import { deviceKey, deviceTags, getDevice } from "../../../infra/engine/providers/tailscale/device.ts";
+import { tailnetKey } from "../../../infra/engine/providers/tailscale/tailnet-key.ts";
+import { TailnetApi } from "../../../infra/tailnet/api.ts";
 import type { Provider } from "../../../infra/engine/providers/provider.ts";
 import { tailscalePackage } from "../../../infra/engine/providers/tailscale/index.ts";
 import { callContext, checked, make } from "../../support/provider-calls.ts";
@@ -239,6 +245,40 @@ describe("the API's faults", () => {
       /POST \/oauth\/token: no answer \(ECONNREFUSED\) from http:\/\/127/,
     );
     api = await TailscaleApi.start();
+  });
+});
+
+describe("the properties", () => {
+  /** Names of an interface's properties in the SDK's declarations. */
+  const declared = (file: string, name: string): string[] => {
+    const text = readFileSync(
+      join(import.meta.dirname, `../../../node_modules/@pulumi/tailscale/${file}.d.ts`),
+      "utf8",
+    );
+    const body = new RegExp(`interface ${name} \\{\n([^]*?)\n\\}`).exec(text)?.[1] ?? "";
+    return [...body.matchAll(/^ {4}(?:readonly )?(\w+)\??:/gm)].map(([, key]) => key!).toSorted();
+  };
+  const keys = (fields: Fields, wanted: "all" | "inputs"): string[] =>
+    Object.entries(fields)
+      .flatMap(([key, { outputOnly }]) => (wanted === "inputs" && outputOnly === true ? [] : [key]))
+      .toSorted();
+
+  test.each([
+    ["deviceTags", "DeviceTags", deviceTags.fields],
+    ["deviceKey", "DeviceKey", deviceKey.fields],
+    ["tailnetKey", "TailnetKey", tailnetKey.fields],
+  ])("of %s are those of the SDK that is installed", (file, name, fields) => {
+    expect(keys(fields, "inputs")).toEqual(declared(file, `${name}Args`));
+    expect(keys(fields, "all")).toEqual(declared(file, `${name}State`));
+  });
+
+  test("of getDevice's answer are those of the SDK that is installed", async () => {
+    api.device("dal-01", "100.123.47.52");
+    const client = new TailnetApi({ ...CREDENTIALS, baseUrl: api.url });
+    const answer = await getDevice(client, { hostname: "dal-01" });
+    expect(Object.keys(answer).toSorted()).toEqual(
+      declared("getDevice", "GetDeviceResult").filter((key) => key !== "waitFor"),
+    );
   });
 });
 
