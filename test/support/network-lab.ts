@@ -17,6 +17,9 @@ export const LAB = {
   container: "172.18.0.2",
 } as const;
 
+/** The same on IPv6, where nothing of a stack is published: somebody made it so by hand. */
+const SIX = { host: "fd7a:115c:a1e0::1", stranger: "fd7a:115c:a1e0::9", container: "fd00:18::2" } as const;
+
 export type Backend = "legacy" | "nft";
 
 /** Whether this machine can have one. */
@@ -53,11 +56,12 @@ export class NetworkLab {
     const lab = new NetworkLab(init, path);
     lab.run(SETUP);
     for (const port of ports) {
-      lab.run(
-        `iptables -t nat -A PREROUTING -p tcp -d ${LAB.host} --dport ${port} -j DNAT --to ${LAB.container}:${port}`,
-      );
+      const dnat = `-t nat -A PREROUTING -p tcp --dport ${port} -j DNAT`;
+      lab.run(`iptables ${dnat} -d ${LAB.host} --to ${LAB.container}:${port}`);
+      lab.run(`ip6tables ${dnat} -d ${SIX.host} --to [${SIX.container}]:${port}`);
     }
     await lab.#serve("container", LAB.container, ports);
+    await lab.#serve("container", SIX.container, ports);
     await lab.#serve("", LAB.host, [22]);
     return lab;
   }
@@ -74,17 +78,11 @@ export class NetworkLab {
   }
 
   /** Whether the host's tailnet address answers on this port, seen from `source`. */
-  answers(source: "listed" | "stranger" | "lan", port: number): boolean {
+  answers(source: "listed" | "stranger" | "lan" | "stranger on IPv6", port: number): boolean {
     const place = source === "lan" ? "lan" : "tailnet";
-    const { status } = spawnSync("nsenter", [
-      ...this.#inside(place),
-      process.execPath,
-      "-e",
-      PROBE,
-      LAB[source],
-      LAB.host,
-      String(port),
-    ]);
+    const [from, to] = source === "stranger on IPv6" ? [SIX.stranger, SIX.host] : [LAB[source], LAB.host];
+    const probe = [process.execPath, "-e", PROBE, from, to, String(port)];
+    const { status } = spawnSync("nsenter", [...this.#inside(place), ...probe]);
     if (status !== 0 && status !== 1) throw new Error(`the probe from ${source} ended with ${status}`);
     return status === 0;
   }
@@ -157,6 +155,12 @@ ip -n lan route add default via 192.168.9.1
 ip -n container addr add ${LAB.container}/16 dev up0
 ip -n container route add default via 172.18.0.1
 echo 1 >/proc/sys/net/ipv4/ip_forward
+echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
+ip addr add ${SIX.host}/64 dev tailscale0 nodad
+ip addr add fd00:18::1/64 dev br-kamal nodad
+ip -n tailnet addr add ${SIX.stranger}/64 dev up0 nodad
+ip -n container addr add ${SIX.container}/64 dev up0 nodad
+ip -n container route add default via fd00:18::1
 iptables -N DOCKER-USER
 iptables -N DOCKER-FORWARD
 iptables -A DOCKER-FORWARD -j ACCEPT
