@@ -55,6 +55,7 @@ const LONG = [
   "engine-crash",
   "failover",
   "faults",
+  "firewall",
   "flip-aborts",
   "flip-links",
   "flip-refusals",

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as tailscale from "@pulumi/tailscale";
 import type { Finding } from "../../infra/config/problem.ts";
 import type { StackConfig } from "../../infra/config/schema.ts";
+import { TAILSCALE_API } from "../../infra/tailnet/api.ts";
 import type { Topology } from "../../infra/topology/model.ts";
 import { GrantsCommand } from "./grants-command.ts";
 import { lookUp } from "./look-up.ts";
@@ -46,8 +47,9 @@ export class Tailnet extends pulumi.ComponentResource {
       {
         oauthClientId: pulumi.secret(secrets.tailnetClientId ?? ""),
         oauthClientSecret: pulumi.secret(secrets.tailnetClientSecret ?? ""),
-        ...(tailnet.name === undefined ? {} : { tailnet: tailnet.name }),
-        ...(args.apiUrl === undefined ? {} : { baseUrl: args.apiUrl }),
+        // Written out, so that nobody's TAILSCALE_TAILNET or TAILSCALE_BASE_URL leads somewhere else.
+        tailnet: tailnet.name ?? "-",
+        baseUrl: args.apiUrl ?? TAILSCALE_API,
       },
       { parent: this },
     );
