@@ -52,6 +52,8 @@ const ALONE = [
 const LONG = [
   "changes",
   "drift",
+  "docs",
+  "drift",
   "engine-crash",
   "failover",
   "faults",
@@ -64,6 +66,7 @@ const LONG = [
   "images",
   "interchange",
   "limits",
+  "migration",
   "maintenance",
   "operator",
   "recovery",

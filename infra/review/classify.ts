@@ -14,6 +14,7 @@ const VOLUME = "docker:index/volume:Volume";
 const NETWORK = "docker:index/network:Network";
 const IMAGE = "docker:index/remoteImage:RemoteImage";
 const COMMAND = "command:remote:Command";
+const LOCAL = "command:local:Command";
 const COPY = "command:remote:CopyToRemote";
 
 /** Operations that touch nothing outside the state. */
@@ -48,6 +49,8 @@ function findingOf(step: PreviewStep, stack: ReviewedStack): Finding | undefined
       return quiet(place, step.name, "a copy that nobody reads; the command beside it makes it count");
     case COMMAND:
       return commandFinding(step, place, stack);
+    case LOCAL:
+      return localFinding(step, place);
     case "pulumi:providers:docker":
       return providerFinding(step, place);
     default:
@@ -87,6 +90,25 @@ function switchoverFindings(step: PreviewStep, stack: ReviewedStack): readonly F
       flip({ kind: "router", name }, "new connections wait here meanwhile; none is refused"),
     ),
   ];
+}
+
+/** Commands on the machine that runs the `up` (docs/decisions/0023-migration.md). */
+function localFinding(step: PreviewStep, place: Place): Finding {
+  if (step.name === "places")
+    return quiet(
+      place,
+      "places",
+      "notes where hosts and sites are; what moves is looked at first, and refused where it would hurt",
+    );
+  if (step.name.endsWith("-retirement"))
+    return step.operation === "delete"
+      ? quiet(place, step.name, "leaves the state; nothing is done")
+      : quiet(
+          place,
+          step.name,
+          "stops the site that retires, and the others forget it; refused while it takes writes or holds the only other copy",
+        );
+  return unknown(place, step.name, `a command that this review does not know: ${step.type}`);
 }
 
 function volumeFinding(step: PreviewStep, place: Place): Finding {
