@@ -89,7 +89,10 @@ export class HaPostgres extends pulumi.ComponentResource {
     return new DockerHost(host.name, { host, network: topology.network, after }, { parent: this });
   }
 
-  private createFirewalls({ topology, config }: HaPostgresArgs, hosts: ReadonlyMap<string, DockerHost>): void {
+  private createFirewalls(
+    { topology, config }: HaPostgresArgs,
+    hosts: ReadonlyMap<string, DockerHost>,
+  ): void {
     if (config.firewall.enabled !== true) return;
     for (const dockerHost of hosts.values()) {
       new Firewall(
