@@ -4,7 +4,7 @@ import { quiet, unknown } from "./effect.ts";
 import { fileFinding } from "./files.ts";
 import type { PreviewStep } from "./preview.ts";
 import { textInput } from "./preview.ts";
-import { firewallFinding, tailnetFinding } from "./reach.ts";
+import { firewallFinding, grantsFinding, tailnetFinding } from "./reach.ts";
 import type { ReviewedStack } from "./stack.ts";
 import { boxOf, isSwitchover, placeOf } from "./stack.ts";
 import { toolCall } from "./texts.ts";
@@ -108,7 +108,10 @@ function localFinding(step: PreviewStep, place: Place): Finding {
           step.name,
           "stops the site that retires, and the others forget it; refused while it takes writes or holds the only other copy",
         );
-  return unknown(place, step.name, `a command that this review does not know: ${step.type}`);
+  return (
+    grantsFinding(step, place) ??
+    unknown(place, step.name, `a command that this review does not know: ${step.type}`)
+  );
 }
 
 function volumeFinding(step: PreviewStep, place: Place): Finding {

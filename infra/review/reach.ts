@@ -54,14 +54,13 @@ export function tailnetFinding(step: PreviewStep, place: Place): Finding | undef
           ? "is revoked; who used it stays"
           : "is made: it lets one host into the tailnet",
       );
-    case "command:local:Command":
-      return grantsFinding(step, place);
     default:
       return undefined;
   }
 }
 
-function grantsFinding(step: PreviewStep, place: Place): Finding | undefined {
+/** Undefined where it is another command. */
+export function grantsFinding(step: PreviewStep, place: Place): Finding | undefined {
   if (!GRANTS.test(textInput(step.after ?? step.before, "create"))) return undefined;
   const what = "grants";
   if (step.operation === "create")

@@ -324,3 +324,28 @@ describe("who reaches the stack", () => {
     expect(onlyFinding(step)).toMatchObject({ effect: "none", writes: "nothing" });
   });
 });
+
+describe("a command that runs where `up` does", () => {
+  const local = (name: string, create: string, op = "update"): HandMade => ({
+    types: "command:local:Command",
+    name,
+    op,
+    before: { create },
+    ...(op === "delete" ? {} : { after: { create: `${create} x` } }),
+    changed: ["create"],
+  });
+
+  test("moves nothing by noting places, or by retiring a site", () => {
+    expect(onlyFinding(local("places", "../bin/recovery production ensure-places"))).toMatchObject({
+      effect: "none",
+      why: expect.stringMatching(/^notes where hosts and sites are/) as string,
+    });
+    const retire = "../bin/recovery production ensure-retired chi-02";
+    expect(onlyFinding(local("chi-02-retirement", retire)).why).toMatch(/^stops the site that retires/);
+    expect(onlyFinding(local("chi-02-retirement", retire, "delete")).why).toMatch(/nothing is done$/);
+  });
+
+  test("is unknown where it is another one", () => {
+    expect(onlyFinding(local("cleanup", "rm -rf /"))).toMatchObject({ effect: "unknown", writes: "unknown" });
+  });
+});
