@@ -1,7 +1,8 @@
-import { Command, CommanderError } from "@commander-js/extra-typings";
+import { Command } from "@commander-js/extra-typings";
 import { adoptVerb } from "./adopt/verb.ts";
 import { exitCodes } from "./recovery/exit-codes.ts";
 import { reported } from "./recovery/report.ts";
+import { runProgram } from "./run-program.ts";
 
 /** `bin/adopt ENV`. */
 let exitCode: number = exitCodes.done;
@@ -22,13 +23,5 @@ const program = new Command("bin/adopt")
     exitCode = await reported(() => adoptVerb(stack, options));
   });
 
-for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
-
 const words = process.argv.slice(2);
-try {
-  await program.parseAsync(words.length === 0 ? ["--help"] : words, { from: "user" });
-  process.exitCode = exitCode;
-} catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  process.exitCode = error.exitCode === 0 && words.length > 0 ? exitCodes.done : exitCodes.usage;
-}
+await runProgram(program, words.length === 0 ? ["--help"] : words, words.length > 0, () => exitCode);

@@ -1,9 +1,9 @@
-import { CommanderError } from "@commander-js/extra-typings";
 import { aroundVerb } from "./maintenance/around.ts";
 import { maintenanceProgram } from "./maintenance/program.ts";
 import { statusVerb, windowVerb } from "./maintenance/verbs.ts";
 import { exitCodes } from "./recovery/exit-codes.ts";
 import { reported } from "./recovery/report.ts";
+import { runProgram } from "./run-program.ts";
 
 /** `bin/maintenance VERB ENV`. */
 let exitCode: number = exitCodes.done;
@@ -17,14 +17,5 @@ const program = maintenanceProgram({
   around: (stack, command, options) => run(() => aroundVerb(stack, command, options)),
 });
 
-// A reader that has seen enough (`| head`), or a terminal that is gone, must not end it halfway.
-for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
-
 const words = process.argv.slice(2);
-try {
-  await program.parseAsync(words.length === 0 ? ["--help"] : words, { from: "user" });
-  process.exitCode = exitCode;
-} catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  process.exitCode = error.exitCode === 0 && words.length > 0 ? exitCodes.done : exitCodes.usage;
-}
+await runProgram(program, words.length === 0 ? ["--help"] : words, words.length > 0, () => exitCode);

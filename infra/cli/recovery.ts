@@ -1,4 +1,3 @@
-import { CommanderError } from "@commander-js/extra-typings";
 import { exitCodes } from "./recovery/exit-codes.ts";
 import { recoveryProgram } from "./recovery/program.ts";
 import { rebuildVerb, rejoinVerb } from "./recovery/renew.ts";
@@ -10,6 +9,7 @@ import { flipVerb } from "./recovery/flip.ts";
 import { ensurePlacesVerb } from "./recovery/ensure-places.ts";
 import { ensureRetiredVerb, retireVerb } from "./recovery/retire.ts";
 import { historyVerb, promoteVerb, restartVerb, resumeVerb, startVerb, stopVerb } from "./recovery/verbs.ts";
+import { runProgram } from "./run-program.ts";
 
 /** `bin/recovery ENV VERB`: the stack comes first, so that a line reads as what it acts on. */
 const [first, ...rest] = process.argv.slice(2);
@@ -45,13 +45,4 @@ const program = recoveryProgram(named ? first : "ENV", {
   history: (stack, options) => run(() => historyVerb(stack, options)),
 });
 
-// A reader that has seen enough (`| head`), or a terminal that is gone, must not end a runbook halfway.
-for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
-
-try {
-  await program.parseAsync(named ? rest : ["--help"], { from: "user" });
-  process.exitCode = exitCode;
-} catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  process.exitCode = error.exitCode === 0 && first !== undefined ? exitCodes.done : exitCodes.usage;
-}
+await runProgram(program, named ? rest : ["--help"], first !== undefined, () => exitCode);
