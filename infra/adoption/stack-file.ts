@@ -1,6 +1,5 @@
-import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { parseDocument } from "yaml";
+import { rewriteStackFile } from "../config/rewrite-stack-file.ts";
 
 export type AdoptedIds = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
@@ -18,12 +17,5 @@ export function withAdopted(text: string, ids: AdoptedIds | undefined): string {
  * @returns the file's name when it was changed, undefined when it said so already
  */
 export function writeAdopted(directory: string, stack: string, ids: AdoptedIds): string | undefined {
-  const name = `Pulumi.${stack}.yaml`;
-  const path = join(directory, name);
-  const text = readFileSync(path, "utf8");
-  const next = withAdopted(text, ids);
-  if (next === text) return undefined;
-  writeFileSync(`${path}.new`, next, { mode: statSync(path).mode });
-  renameSync(`${path}.new`, path);
-  return name;
+  return rewriteStackFile(directory, stack, (text) => withAdopted(text, ids));
 }

@@ -1,5 +1,4 @@
-import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { rewriteStackFile } from "./rewrite-stack-file.ts";
 
 const LINE = /^(\s+heatwave:primary:[ \t]*)("?)([^\s"#]+)\2/m;
 
@@ -16,13 +15,9 @@ export function withPrimary(text: string, site: string): string | undefined {
  * @throws Error when the file cannot be written, or has no line for it
  */
 export function declarePrimary(directory: string, stack: string, site: string): string | undefined {
-  const name = `Pulumi.${stack}.yaml`;
-  const path = join(directory, name);
-  const text = readFileSync(path, "utf8");
-  const next = withPrimary(text, site);
-  if (next === undefined) throw new Error(`${name} has no line heatwave:primary`);
-  if (next === text) return undefined;
-  writeFileSync(`${path}.new`, next, { mode: statSync(path).mode });
-  renameSync(`${path}.new`, path);
-  return name;
+  return rewriteStackFile(directory, stack, (text, name) => {
+    const next = withPrimary(text, site);
+    if (next === undefined) throw new Error(`${name} has no line heatwave:primary`);
+    return next;
+  });
 }
