@@ -1,6 +1,7 @@
 import { isList, isMap, unwrap } from "../../value-tools.ts";
 import { Unknown } from "../../values.ts";
 import type { Value, ValueMap } from "../../values.ts";
+import { knownInputs } from "../bridge/provider-inputs.ts";
 import type { CheckFailure } from "../provider.ts";
 import type { RegistryAuth } from "./registry-logins.ts";
 
@@ -28,28 +29,12 @@ export function checkDockerConfig(news: ValueMap): {
   readonly inputs: ValueMap;
   readonly failures: readonly CheckFailure[];
 } {
-  const failures: CheckFailure[] = [];
-  const inputs: Record<string, Value> = {};
-  for (const [key, value] of Object.entries(news)) {
-    if (value === null) continue;
-    inputs[key] = value;
+  const { inputs, failures } = knownInputs(news, { name: "docker", known: KNOWN }, (key) => {
     const refused = REFUSED[key];
-    if (refused !== undefined) {
-      failures.push({
-        property: key,
-        reason: `${refused} is not known to the embedded engine; write host ssh://user@address:port or unix:///path`,
-      });
-    } else if (
-      !KNOWN.includes(key) &&
-      !key.startsWith("__") &&
-      !["version", "pluginDownloadURL"].includes(key)
-    ) {
-      failures.push({
-        property: key,
-        reason: `is no input of the docker provider; known: ${KNOWN.join(", ")}`,
-      });
-    }
-  }
+    return refused === undefined
+      ? undefined
+      : `${refused} is not known to the embedded engine; write host ssh://user@address:port or unix:///path`;
+  });
   inputs["host"] ??= process.env["DOCKER_HOST"] ?? DEFAULT_HOST;
   try {
     readDockerConfig(inputs);

@@ -2,7 +2,8 @@ import { DockerHost } from "../../../hosts/docker.ts";
 import type { ValueMap } from "../../values.ts";
 import { checkInputs } from "../bridge/check.ts";
 import { diffInputs } from "../bridge/diff.ts";
-import { inputsFromOutputs, previewOutputs, updatedOutputs, withoutMarks } from "../bridge/outputs.ts";
+import { inputsFromOutputs, withoutMarks } from "../bridge/outputs.ts";
+import { BridgedProvider, notKnown } from "../bridge/provider.ts";
 import type { CallContext, DiffResult, Provider } from "../provider.ts";
 import type { DockerConfig } from "./config.ts";
 import { container } from "./container.ts";
@@ -20,27 +21,19 @@ const HANDLERS: Readonly<Record<string, ResourceHandler>> = {
   "docker:index/remoteImage:RemoteImage": remoteImage,
 };
 
+const GET_NETWORK = "docker:index/getNetwork:getNetwork";
+
 /** Between the note that a creation begins and the daemon's stamp on what it makes, for clocks and round trips. */
 const CLOCK_TOLERANCE_MS = 2000;
 
-function handlerOf(type: string): ResourceHandler {
-  const handler = HANDLERS[type];
-  if (handler === undefined) {
-    throw new Error(
-      `resource type ${type} is not known to the embedded engine; known of this package: ${Object.keys(HANDLERS).join(", ")}`,
-    );
-  }
-  return handler;
-}
-
 /** One configured docker provider: one daemon. */
-export class DockerProvider implements Provider {
-  readonly acceptSecrets = false;
+export class DockerProvider extends BridgedProvider<ResourceHandler> implements Provider {
   readonly #config: DockerConfig;
   readonly #logins: RegistryLogins;
   #docker: DockerHost | undefined;
 
   constructor(config: DockerConfig) {
+    super(HANDLERS);
     this.#config = config;
     this.#logins = new RegistryLogins(config.registryAuth);
   }
@@ -57,7 +50,7 @@ export class DockerProvider implements Provider {
   }
 
   check(context: CallContext, olds: ValueMap | undefined, news: ValueMap) {
-    const { fields, nameProperty } = handlerOf(context.type);
+    const { fields, nameProperty } = this.handlerOf(context.type);
     const { urn, type } = context;
     return Promise.resolve(
       checkInputs({ urn, type, fields, olds, news, ...(nameProperty === undefined ? {} : { nameProperty }) }),
@@ -71,32 +64,18 @@ export class DockerProvider implements Provider {
     oldOutputs: ValueMap,
     news: ValueMap,
   ): Promise<DiffResult> {
-    const handler = handlerOf(context.type);
+    const handler = this.handlerOf(context.type);
     const result = diffInputs({ fields: handler.fields, oldInputs, oldOutputs, news });
     const deleteBeforeReplace = result.replaces.length > 0 && oldGoesFirst(handler, news);
     return Promise.resolve({ ...result, deleteBeforeReplace });
   }
 
-  previewCreate(context: CallContext, inputs: ValueMap): Promise<ValueMap> {
-    return Promise.resolve(previewOutputs(handlerOf(context.type).fields, inputs));
-  }
-
-  previewUpdate(
-    context: CallContext,
-    _id: string,
-    _oldInputs: ValueMap,
-    oldOutputs: ValueMap,
-    news: ValueMap,
-  ): Promise<ValueMap> {
-    return Promise.resolve(updatedOutputs(handlerOf(context.type).fields, oldOutputs, news));
-  }
-
   async create(context: CallContext, inputs: ValueMap) {
-    return inTime(context, (limited) => handlerOf(context.type).create(this.#site(), limited, inputs));
+    return inTime(context, (limited) => this.handlerOf(context.type).create(this.#site(), limited, inputs));
   }
 
   async recover(context: CallContext, inputs: ValueMap, since: Date) {
-    const handler = handlerOf(context.type);
+    const handler = this.handlerOf(context.type);
     if (handler.recover === undefined) return undefined;
     const recover = handler.recover.bind(handler);
     const site = this.#site();
@@ -108,7 +87,7 @@ export class DockerProvider implements Provider {
   }
 
   async read(context: CallContext, id: string, inputs: ValueMap, outputs: ValueMap) {
-    const handler = handlerOf(context.type);
+    const handler = this.handlerOf(context.type);
     const found = await handler.read(this.#site(), context, id, withoutMarks({ ...inputs, ...outputs }));
     if (found === undefined) return undefined;
     return { ...found, inputs: inputsFromOutputs(handler.fields, inputs, found.outputs) };
@@ -121,21 +100,17 @@ export class DockerProvider implements Provider {
     oldOutputs: ValueMap,
     news: ValueMap,
   ): Promise<ValueMap> {
-    const handler = handlerOf(context.type);
+    const handler = this.handlerOf(context.type);
     return inTime(context, (limited) => handler.update(this.#site(), limited, id, oldOutputs, news));
   }
 
   async delete(context: CallContext, id: string, inputs: ValueMap, outputs: ValueMap): Promise<void> {
-    const handler = handlerOf(context.type);
+    const handler = this.handlerOf(context.type);
     await inTime(context, (limited) => handler.delete(this.#site(), limited, id, { ...inputs, ...outputs }));
   }
 
   async invoke(token: string, args: ValueMap): Promise<ValueMap> {
-    if (token !== "docker:index/getNetwork:getNetwork") {
-      throw new Error(
-        `function ${token} is not known to the embedded engine; known of this package: docker:index/getNetwork:getNetwork`,
-      );
-    }
+    if (token !== GET_NETWORK) throw notKnown("function", token, [GET_NETWORK]);
     return getNetwork(this.#site(), args);
   }
 

@@ -1,6 +1,7 @@
 import { TAILSCALE_API } from "../../../tailnet/api.ts";
 import type { TailnetApiOptions } from "../../../tailnet/api.ts";
-import type { Value, ValueMap } from "../../values.ts";
+import type { ValueMap } from "../../values.ts";
+import { knownInputs } from "../bridge/provider-inputs.ts";
 import type { CheckFailure } from "../provider.ts";
 import { readText } from "../read-value.ts";
 
@@ -12,27 +13,11 @@ export function checkTailscaleConfig(news: ValueMap): {
   readonly inputs: ValueMap;
   readonly failures: readonly CheckFailure[];
 } {
-  const failures: CheckFailure[] = [];
-  const inputs: Record<string, Value> = {};
-  for (const [key, value] of Object.entries(news)) {
-    if (value === null) continue;
-    inputs[key] = value;
-    if (REFUSED.includes(key)) {
-      failures.push({
-        property: key,
-        reason: "is not known to the embedded engine; write oauthClientId and oauthClientSecret",
-      });
-    } else if (
-      !KNOWN.includes(key) &&
-      !key.startsWith("__") &&
-      !["version", "pluginDownloadURL"].includes(key)
-    ) {
-      failures.push({
-        property: key,
-        reason: `is no input of the tailscale provider; known: ${KNOWN.join(", ")}`,
-      });
-    }
-  }
+  const { inputs, failures } = knownInputs(news, { name: "tailscale", known: KNOWN }, (key) =>
+    REFUSED.includes(key)
+      ? "is not known to the embedded engine; write oauthClientId and oauthClientSecret"
+      : undefined,
+  );
   for (const key of ["oauthClientId", "oauthClientSecret"]) {
     if (inputs[key] === undefined) failures.push({ property: key, reason: "is required; write it" });
   }
