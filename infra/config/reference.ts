@@ -58,8 +58,9 @@ the stack files that come with heatwave are examples: [replace them](decisions/0
 ## Changing what is there
 
 \`heatwave:primary\` is the site that should take writes: what is intended, not what is observed. A cluster is founded at
-the first site of the file. Changing the key changes no container, file or name; the switchover that it will ask for comes
-with the runbooks, and **until then \`up\` moves nothing**. The health endpoints say which site takes writes.
+the first site of the file. Changing the key changes no container, file or name: it previews as one changed resource, and
+\`up\` then moves the writes by the runbook of a flip ([0016](decisions/0016-declared-switchover.md)). The health endpoints
+say which site takes writes.
 Keys marked **identity** below are names of things that exist: [what changing them does](#identity) is listed at the end.
 `;
 
