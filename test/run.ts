@@ -10,7 +10,7 @@
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { leaveNothing, prepareTester } from "./support/tester.ts";
 
@@ -18,6 +18,27 @@ interface Count {
   passed: number;
   failed: number;
   skipped: number;
+  /** One paragraph for each failure, told again at the end: a CI page shows the last lines alone. */
+  failures: string[];
+}
+
+/** What of vitest's JSON report is read here. */
+interface Report {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly numTodoTests: number;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    /** Set where the file failed outside every test. */
+    readonly message: string;
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly status: string;
+      readonly failureMessages?: readonly string[];
+    }[];
+  }[];
 }
 
 interface Layer {
@@ -51,7 +72,6 @@ const ALONE = [
 /** Suites in worlds of their own that would take the plain run past its 25 minutes. */
 const LONG = [
   "changes",
-  "drift",
   "docs",
   "drift",
   "engine-crash",
@@ -102,7 +122,7 @@ const live: readonly Layer[] = [
   },
 ];
 
-const total: Count = { passed: 0, failed: 0, skipped: 0 };
+const total: Count = { passed: 0, failed: 0, skipped: 0, failures: [] };
 const started = Date.now();
 try {
   const layers = flags.fast === true ? fast : [...fast, ...live];
@@ -113,23 +133,22 @@ try {
     total.passed += count.passed;
     total.failed += count.failed;
     total.skipped += count.skipped;
+    total.failures.push(...count.failures);
     process.stdout.write(`   ${layer.title}: ${summary(count)} in ${seconds(begun)}\n`);
   }
 } finally {
   if (flags.fast !== true) await leaveNothing(root);
   rmSync(reports, { recursive: true, force: true });
 }
-process.stdout.write(`\nFinished in ${seconds(started)}.\n${summary(total)}\n`);
+const failures = total.failures.map((failure) => `\nfailed: ${failure}\n`).join("");
+process.stdout.write(`${failures}\nFinished in ${seconds(started)}.\n${summary(total)}\n`);
 process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;
 
 async function run(layer: Layer, report: string): Promise<Count> {
   try {
     return await measure(layer, report);
   } catch (error) {
-    process.stderr.write(
-      `error: ${layer.title}: ${error instanceof Error ? error.message : String(error)}\n`,
-    );
-    return { passed: 0, failed: 1, skipped: 0 };
+    return failed(`${layer.title}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
@@ -137,22 +156,50 @@ async function measure(layer: Layer, report: string): Promise<Count> {
   const reporters =
     layer.vitest === true ? ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`] : [];
   const code = await status([...(await layer.command()), ...reporters]);
-  if (layer.vitest !== true) return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
-  const count = counted(report);
-  // A crash outside every test must not look like a pass.
-  if (code !== 0 && count.failed === 0) count.failed = 1;
-  return count;
+  if (layer.vitest === true) {
+    const count = counted(layer.title, report);
+    if (code === 0 || count.failed > 0) return count;
+    // A crash outside every test must not look like a pass.
+    const failures = count.failures.length > 0 ? count.failures : [`${layer.title}: ended with ${code}`];
+    return { ...count, failed: 1, failures };
+  }
+  return code === 0 ? { passed: 1, failed: 0, skipped: 0, failures: [] } : failed(layer.title);
 }
 
-function counted(report: string): Count {
+function counted(title: string, report: string): Count {
+  let read: Report;
   try {
-    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(
-      readFileSync(report, "utf8"),
-    ) as Record<"numPassedTests" | "numFailedTests" | "numPendingTests" | "numTodoTests", number>;
-    return { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests };
-  } catch {
-    return { passed: 0, failed: 1, skipped: 0 };
+    read = JSON.parse(readFileSync(report, "utf8")) as Report;
+  } catch (error) {
+    return failed(
+      `${title}: no report was written (${error instanceof Error ? error.message : String(error)})`,
+    );
   }
+  return {
+    passed: read.numPassedTests,
+    failed: read.numFailedTests,
+    skipped: read.numPendingTests + read.numTodoTests,
+    failures: read.testResults
+      .filter(({ status }) => status === "failed")
+      .flatMap(({ name, message, assertionResults }) => {
+        const tests = assertionResults
+          .filter(({ status }) => status === "failed")
+          .map(({ fullName, failureMessages = [] }) => `${fullName}\n${failureMessages.join("\n")}`);
+        return (tests.length > 0 ? tests : [message]).map((text) =>
+          brief(`${relative(root, name)} > ${text}`),
+        );
+      }),
+  };
+}
+
+function failed(failure: string): Count {
+  return { passed: 0, failed: 1, skipped: 0, failures: [failure] };
+}
+
+/** The first lines of a failure: its name, what was expected and where in our code; all of it stands further up. */
+function brief(failure: string): string {
+  const lines = failure.split("\n").filter((line) => !/^\s+at .*(node_modules|new Promise)/.test(line));
+  return lines.slice(0, 20).join("\n  ");
 }
 
 function status([program = "", ...args]: readonly string[]): Promise<number> {
