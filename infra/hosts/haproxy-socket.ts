@@ -3,15 +3,16 @@ import { connect } from "node:net";
 /**
  * One command line of HAProxy's runtime API (several commands with `;` between them); HAProxy closes after the answer.
  * @param socket path of its admin socket on this machine
+ * @param place where that socket is at home, for errors
  * @param limitMs for the whole answer, milliseconds
  * @throws Error when nobody answers within the limit
  */
-export function askHaproxy(socket: string, command: string, limitMs: number): Promise<string> {
+export function askHaproxy(socket: string, place: string, command: string, limitMs: number): Promise<string> {
   return new Promise((resolve, reject) => {
     let answer = "";
     const connection = connect(socket);
     const timer = setTimeout(
-      () => connection.destroy(new Error(`HAProxy: no answer within ${limitMs / 1000} s`)),
+      () => connection.destroy(new Error(`HAProxy does not answer at ${place} within ${limitMs / 1000} s`)),
       limitMs,
     );
     connection.setEncoding("utf8");
@@ -20,8 +21,7 @@ export function askHaproxy(socket: string, command: string, limitMs: number): Pr
     connection.on("close", () => {
       clearTimeout(timer);
       // ssh accepts a forwarded connection before it knows whether the host's end can be opened.
-      if (answer === "")
-        reject(new Error("nobody listens on HAProxy's admin socket, or the SSH user may not open it"));
+      if (answer === "") reject(new Error(`no HAProxy listens at ${place}, or the SSH user may not open it`));
       else resolve(answer);
     });
     connection.write(`${command}\n`);

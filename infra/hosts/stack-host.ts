@@ -83,8 +83,8 @@ export class StackHost {
 
   /** A command line of a router's HAProxy on this host. @throws Error when it does not answer, or SshError */
   async haproxy(container: string, command: string, limitMs: number): Promise<string> {
-    const socket = await this.#ssh.forward(`${this.root}/${container}/run/admin.sock`);
-    return askHaproxy(socket, command, limitMs);
+    const place = `${this.root}/${container}/run/admin.sock`;
+    return askHaproxy(await this.#ssh.forward(place), place, command, limitMs);
   }
 
   /**

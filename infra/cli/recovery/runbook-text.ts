@@ -45,8 +45,9 @@ export function endLines(
   paint: Paint,
 ): readonly string[] {
   const [verdict] = after;
+  const warned = outcome.result === "done" && outcome.warnings.length > 0;
   const word = {
-    done: paint.green("done"),
+    done: warned ? paint.yellow("done, but for what is marked ! above") : paint.green("done"),
     aborted: unserved(outcome)
       ? paint.red("aborted, nothing was promoted, and the old primary does not serve")
       : paint.yellow("aborted, all is as it was"),

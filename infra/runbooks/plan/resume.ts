@@ -103,29 +103,33 @@ function resumeFailover(seen: Observation, entry: LedgerEntry): Resumption {
 function withRouters(resumption: Resumption, { from, to }: LedgerEntry): Resumption {
   if (resumption.kind === "stuck") return resumption;
   const primary = resumption.kind === "finish" ? to : from;
+  const clear: Step = {
+    id: "clear",
+    title: "Every router is as its file says",
+    action: { do: "clear-overrides", primary },
+    seconds: 15,
+    mayFail: true,
+  };
+  const pooler: readonly Step[] =
+    from === null
+      ? []
+      : [
+          {
+            id: "pooler",
+            title: `The pooler of ${from} lets queries through`,
+            action: { do: "resume-pooler", site: from },
+            seconds: 30,
+            mayFail: true,
+          },
+        ];
+  // What was promoted gets its connections at once, and its last step awaits routers without overrides; what is taken
+  // back gets them when it serves again.
   return {
     ...resumption,
-    steps: [
-      ...resumption.steps,
-      {
-        id: "clear",
-        title: "Every router is as its file says",
-        action: { do: "clear-overrides", primary },
-        seconds: 15,
-        mayFail: true,
-      },
-      ...(from === null
-        ? []
-        : [
-            {
-              id: "pooler",
-              title: `The pooler of ${from} lets queries through`,
-              action: { do: "resume-pooler", site: from },
-              seconds: 30,
-              mayFail: true,
-            } satisfies Step,
-          ]),
-    ],
+    steps:
+      resumption.kind === "finish"
+        ? [clear, ...resumption.steps, ...pooler]
+        : [...resumption.steps, clear, ...pooler],
   };
 }
 

@@ -255,8 +255,11 @@ describe("resume after a flip", () => {
     const resumption = planResume(seen, entry);
     expect(resumption).toMatchObject({ kind: "finish" });
     if (resumption.kind === "stuck") throw new Error(resumption.why);
-    expect(resumption.steps.slice(-2).map(({ action }) => action)).toEqual([
-      { do: "clear-overrides", primary: "chi-02" },
+    const actions = resumption.steps.map(({ action }) => action);
+    // Its routers are awaited without overrides: those are cleared before.
+    expect(actions[0]).toEqual({ do: "clear-overrides", primary: "chi-02" });
+    expect(actions.slice(-2)).toEqual([
+      { do: "await-routers", site: "chi-02" },
       { do: "resume-pooler", site: "dal-01" },
     ]);
   });
