@@ -56,12 +56,16 @@ describe.each(["production", "staging"])("flips of %s in turn with the floor", (
       const world = await suite.bench();
       await setPooling(world, pooling);
       let at = await suite.whole();
+      // Pooling was set by an `up`: what its state has as primary.
+      const applied = at;
+      expect(await suite.changed()).toEqual([]);
       const { pairs, report } = await interleave(world, FLIPS, async (pair) => {
         hardlyNoticed(pair.flip);
         expect(pair.flip.from).toBe(at);
         // Nothing is held, locked or overridden any more, and both are in step.
         at = await suite.whole();
         expect(pair.flip.to).toBe(at);
+        expect(await suite.changed()).toEqual(at === applied ? [] : ["update switchover"]);
       });
       nothingLost(`${FLIPS} flips of ${stack}, ${pooling} pooling`, report);
       // A row whose COMMIT was not answered, and is there all the same, would have been in doubt.

@@ -46,15 +46,6 @@ describe("flip-db, in a sealed world of production", { timeout: 600_000 }, () =>
     );
   });
 
-  /** Names of the resources that a preview would change. */
-  async function changed(): Promise<readonly string[]> {
-    const preview = await suite.world.engine("preview", "--json");
-    expect(preview.code, preview.stderr).toBe(0);
-    const { steps } = JSON.parse(preview.stdout) as { steps: readonly { op: string; urn: string }[] };
-    return steps
-      .filter(({ op }) => op !== "same")
-      .map(({ op, urn }) => `${op} ${urn.split("::").at(-1) ?? ""}`);
-  }
   const flipsInLedger = async (): Promise<number> => {
     const entries = JSON.parse((await suite.recovery("history", "--json")).stdout) as readonly {
       verb: string;
@@ -65,12 +56,12 @@ describe("flip-db, in a sealed world of production", { timeout: 600_000 }, () =>
   it("declared: a changed heatwave:primary previews as one command, `up` flips, and preview is clean", async () => {
     const at = await suite.whole();
     const other = otherThan(at);
-    expect(await changed()).toEqual([]);
+    expect(await suite.changed()).toEqual([]);
     const before = await flipsInLedger();
     await suite.world.controller(
       `sed -i 's/heatwave:primary: .*/heatwave:primary: ${other}/' Pulumi.production.yaml`,
     );
-    expect(await changed()).toEqual(["update switchover"]);
+    expect(await suite.changed()).toEqual(["update switchover"]);
     expect(await reviewIn(suite.world)).toMatchObject({
       writes: "flip",
       stack: { primary: at, flipTo: other },
@@ -80,7 +71,7 @@ describe("flip-db, in a sealed world of production", { timeout: 600_000 }, () =>
     console.log(up.stdout.split("\n").slice(-30).join("\n"));
     expect(await suite.whole()).toBe(other);
     expect(await flipsInLedger()).toBe(before + 1);
-    expect(await changed()).toEqual([]);
+    expect(await suite.changed()).toEqual([]);
     await suite.proven("a declared flip");
   });
 
@@ -89,13 +80,13 @@ describe("flip-db, in a sealed world of production", { timeout: 600_000 }, () =>
     const flip = await suite.series.flip();
     expect(flip.to).toBe(otherThan(at));
     expect(await suite.world.controller("grep heatwave:primary: Pulumi.production.yaml")).toContain(flip.to);
-    expect(await changed()).toEqual(["update switchover"]);
+    expect(await suite.changed()).toEqual(["update switchover"]);
     const before = await flipsInLedger();
     const up = await suite.world.engine("up", "--yes");
     expect(up.code, up.stdout + up.stderr).toBe(0);
     expect(await suite.whole()).toBe(flip.to);
     expect(await flipsInLedger()).toBe(before);
-    expect(await changed()).toEqual([]);
+    expect(await suite.changed()).toEqual([]);
     await suite.proven("a flip by hand, and an up");
   });
 

@@ -106,6 +106,16 @@ export class FlipSuite {
     );
   }
 
+  /** What a preview would change: the operation and the resource's name. */
+  async changed(): Promise<readonly string[]> {
+    const preview = await this.world.engine("preview", "--json");
+    expect(preview.code, preview.stderr).toBe(0);
+    const { steps } = JSON.parse(preview.stdout) as { steps: readonly { op: string; urn: string }[] };
+    return steps
+      .filter(({ op }) => op !== "same")
+      .map(({ op, urn }) => `${op} ${urn.split("::").at(-1) ?? ""}`);
+  }
+
   /** A flip that waits before a step until what is given is done. */
   async pausedBefore(step: string, meanwhile: () => Promise<void>): Promise<Ran> {
     const { world } = this;
