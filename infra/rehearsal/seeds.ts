@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import { docker, IMAGE_LABEL, pipeIntoDocker, rows, tryDocker } from "./docker.ts";
 import { hostRights } from "./plan.ts";
+import { RehearsalError, tail } from "./trouble.ts";
 
 /** Volumes that are no world's: made once per content, copied or mounted read-only by every world. */
 export async function ensureSharedVolume(
@@ -34,12 +36,39 @@ export async function ensureSeed(
 ): Promise<string> {
   // The host image's Docker is the one that must read the result.
   const seed = await ensureSharedVolume("seed", [hostImage, ...references]);
-  const into = ["run", "--rm", "-i", "--init", "--network", "none", "--volume", `${seed}:/var/lib/docker`];
+  const around = ["--rm", "--network", "none", "--volume", `${seed}:/var/lib/docker`];
   const finished = ["--entrypoint", "test", hostImage, "-e", "/var/lib/docker/.heatwave-seeded"];
-  if ((await tryDocker([...into, ...finished])).exitCode === 0) return seed;
-  // All in one stream, so that their common layers travel once.
-  await pipeIntoDocker({ file: "docker", args: ["save", ...references] }, [
-    ...[...into, ...rights, "--tmpfs", "/run:exec,mode=755", "--entrypoint", "heatwave-seed", hostImage],
-  ]);
+  const loader = `${seed}-loader`;
+  while ((await tryDocker(["run", ...around, ...finished])).exitCode !== 0) {
+    const made = await tryDocker([
+      ...["create", "--name", loader, "-i", "--init", ...around, ...rights, "--tmpfs", "/run:exec,mode=755"],
+      ...["--entrypoint", "heatwave-seed", hostImage],
+    ]);
+    if (made.exitCode === 0) {
+      // All in one stream, so that their common layers travel once.
+      await pipeIntoDocker({ file: "docker", args: ["save", ...references] }, ["start", "-ai", loader]);
+    } else if (/is already in use/.test(made.stderr)) {
+      // Another world loads them: two daemons on one volume would break it.
+      await othersEnd(loader);
+    } else {
+      throw new RehearsalError(
+        `docker create ${loader} failed`,
+        tail(made.stderr),
+        "run the same command again",
+      );
+    }
+  }
   return seed;
+}
+
+/** Milliseconds after which a container that does not run is what a killed program left, and not about to start. */
+const LEFT_MS = 60_000;
+
+async function othersEnd(container: string): Promise<void> {
+  const format = "{{.State.Running}} {{.Created}}";
+  const { stdout } = await tryDocker(["container", "inspect", "--format", format, container]);
+  const [running, created] = stdout.split(" ");
+  if (running === "true") await tryDocker(["wait", container]);
+  else if (Date.now() - Date.parse(created ?? "") > LEFT_MS) await tryDocker(["rm", container]);
+  else await delay(100);
 }
