@@ -168,6 +168,47 @@ describe("bin/recovery, in a sealed world", { timeout: 600_000 }, () => {
     expect((await topology()).hosts.every((host) => host.lock === null)).toBe(true);
   });
 
+  it("fences a primary, which stays down over a restart of its container, and gives it back its right", async () => {
+    const live = await liveWorld(world, root);
+    const writer = await Writer.start(live.plan, live.stack, live.overlay);
+    const fenced = await recovery("fence", "dal-01");
+    expect(fenced.code, fenced.stderr).toBe(0);
+    expect(fenced.stderr).toMatch(/fence dal-01: done/);
+    await world.host("dal-01", "docker restart heatwave-postgres >/dev/null");
+    const seen = await vi.waitFor(
+      async () => {
+        const look = await topology();
+        expect(look.sites.map(({ source }) => source)).toEqual(["control", "control"]);
+        return look;
+      },
+      { timeout: 60_000, interval: 500 },
+    );
+    expect(seen.primaries).toEqual([]);
+    expect(siteOf(seen, "dal-01").grant).toMatchObject({ state: "suspended" });
+    expect(seen.verdict).toMatchObject({
+      code: "no-primary",
+      text: expect.stringMatching(/dal-01 was fenced/) as string,
+      next: "bin/recovery production unfence dal-01; or bin/recovery production promote chi-02",
+    });
+    expect(await recovery("fence", "dal-01")).toMatchObject({
+      code: 3,
+      stderr: expect.stringMatching(/grant is suspended: there is nothing to fence/) as string,
+    });
+    const given = await recovery("unfence", "dal-01");
+    expect(given.code, given.stderr).toBe(0);
+    await verdict("healthy");
+    const report = await writer.stop();
+    console.log(
+      `fenced and freed: ${report.acknowledged} rows, longest gap ${report.longestGap?.ms ?? 0} ms`,
+    );
+    expect(report).toMatchObject({ lost: 0, duplicates: 0 });
+    expect(report.writability?.overlaps).toEqual([]);
+    expect(await recovery("unfence", "dal-01")).toMatchObject({
+      code: 3,
+      stderr: expect.stringMatching(/grant is held: it is not fenced/) as string,
+    });
+  });
+
   it("lets one of two operators through and tells the other who is there", async () => {
     const both = await Promise.all([
       recovery("promote", "chi-02", "--stop-primary"),

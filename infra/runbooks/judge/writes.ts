@@ -84,9 +84,24 @@ export function heldBack(seen: Observation): Finding[] {
         next: "check your own connection to the tailnet and the SSH agent (ssh-add -l)",
       },
     ];
+  const fenced = fencedSite(seen);
   return [
-    { code: "no-primary", level: "alarm", text: `No site takes writes: ${told(seen)}.`, next: wayOut(seen) },
+    {
+      code: "no-primary",
+      level: "alarm",
+      text: `No site takes writes: ${fenced === undefined ? "" : `${fenced.name} was fenced; `}${told(seen)}.`,
+      next:
+        fenced === undefined
+          ? wayOut(seen)
+          : `${command(seen, `unfence ${fenced.name}`)}; or ${wayOut(seen)}`,
+    },
   ];
+}
+
+/** Whose right to write was taken while nobody else got it. */
+function fencedSite({ sites }: Observation): SiteView | undefined {
+  if (sites.some(({ grant }) => grant?.state === "held")) return undefined;
+  return sites.find(({ grant, source }) => grant?.state === "suspended" && source === "control");
 }
 
 /** A site that would be the primary if its peers answered. */

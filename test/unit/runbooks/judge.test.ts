@@ -82,6 +82,23 @@ const CASES: readonly (readonly [string, Observation, Code, Level, RegExp])[] = 
     /start dal-01$/,
   ],
   [
+    "no primary, since it was fenced",
+    observation([
+      primary("dal-01", {
+        role: "stopped",
+        word: "stopped",
+        running: false,
+        mayRun: false,
+        controlState: "shut down",
+        grant: grant("suspended"),
+      }),
+      standby("chi-02"),
+    ]),
+    "no-primary",
+    "alarm",
+    /unfence dal-01; or bin\/recovery \S+ promote chi-02$/,
+  ],
+  [
     "no primary, one unseen",
     observation([gone("dal-01"), standby("chi-02")]),
     "no-primary",
