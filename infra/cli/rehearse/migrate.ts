@@ -65,6 +65,7 @@ export async function playMigration(
     world = await parts.part(step.title, async () => {
       writeFileSync(copy, step.edit(readFileSync(copy, "utf8")));
       const changed = await intoWorld(at, step, world);
+      writer.follow({ plan: changed.plan, stack: at.loadStack() });
       demand(await parts.engine(changed, "preview"), "The preview failed");
       writer.mark(step.name);
       demand(await parts.engine(changed, "up", "--yes"), `The step "${step.title}" failed`);

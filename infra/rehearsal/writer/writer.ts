@@ -89,8 +89,8 @@ export interface WriterReport {
 export class Writer {
   readonly run: string;
   readonly sampling: Sampling | undefined;
-  readonly #plan: WorldPlan;
-  readonly #stack: StackConfig;
+  #plan: WorldPlan;
+  #stack: StackConfig;
   readonly #host: HostMachine;
   readonly #name: string;
   readonly #started = monotonicMs();
@@ -178,6 +178,12 @@ export class Writer {
     const at = monotonicMs();
     this.#marks.push({ name, at });
     return at;
+  }
+
+  /** Sites have come or gone since it began: the rows are looked for at those that are there by now. */
+  follow({ plan, stack }: { readonly plan: WorldPlan; readonly stack: StackConfig }): void {
+    this.#plan = plan;
+    this.#stack = stack;
   }
 
   /**
