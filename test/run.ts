@@ -93,6 +93,7 @@ const LONG = [
   "rebuild",
   "rejoin",
   "secrets",
+  "seeds",
 ].map((name) => `test/live/${name}.test.ts`);
 const LIVE = ["run", "--config", "vitest.live.config.ts"];
 
