@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { withAdopted } from "../../infra/adoption/stack-file.ts";
 import { Writer } from "../../infra/rehearsal/writer/writer.ts";
 import { STATE } from "../support/bare-world.ts";
@@ -7,6 +7,7 @@ import type { LiveWorld } from "../support/live-world.ts";
 import { liveWorld } from "../support/live-world.ts";
 import { HAND_PASSWORDS, MadeByHand } from "../support/made-by-hand.ts";
 import { NOTHING } from "../support/nothing.ts";
+import { RecoveryCli } from "../support/recovery-cli.ts";
 import type { Ran } from "../support/rehearsal.ts";
 import { Rehearsal } from "../support/rehearsal.ts";
 import { inWorld } from "../support/world-suite.ts";
@@ -21,6 +22,9 @@ const world = new Rehearsal("production");
 
 /** What an idle machine's checks and a busy test machine make felt, ms; a restart of anything is far above. */
 const QUIET_MS = 2000;
+/** The primary's stop and start, with containers made anew on a busy machine. */
+const CONVERSION_MS = 30_000;
+const FLIP_MS = 5000;
 
 interface Step {
   readonly op: string;
@@ -165,11 +169,88 @@ describe("a stack that runs already is adopted", { timeout: 600_000 }, () => {
   });
 
   it("the application felt nothing of it: no row lost, no error, one session for each client", async () => {
-    const report = await writer.stop();
+    const report = await writer.report();
     console.log(
       `adoption: ${report.acknowledged} rows, ${report.lost} lost, ${report.sessions} sessions, longest gap ${report.longestGap?.ms.toFixed(0) ?? "-"} ms`,
     );
     expect(report).toMatchObject({ lost: 0, duplicates: 0, errors: NOTHING, sessions: 2 });
     expect(report.longestGap?.ms).toBeLessThan(QUIET_MS);
+  });
+
+  const streams = (site: string, at: string): Promise<void> =>
+    vi.waitFor(
+      async () =>
+        expect(
+          await hands.sql(
+            live.topology.sites.find(({ name }) => name === at)!,
+            `select usename || ' ' || state from pg_stat_replication where application_name = '${site}'`,
+          ),
+        ).toBe("heatwave_replication streaming"),
+      { timeout: 30_000, interval: 1000 },
+    );
+
+  it("the primary is not converted while a standby runs as it was found", async () => {
+    const refused = await adopt("--convert", "dal-01");
+    expect(refused.code).toBe(3);
+    expect(refused.stderr).toMatch(/the primary is converted last/);
+  });
+
+  it("the standby is converted by one change and one up; the primary's containers stay, and so does its PostgreSQL", async () => {
+    const { code, stdout, stderr } = await adopt("--convert", "chi-02");
+    expect({ code }, stdout + stderr).toEqual({ code: 0 });
+    const touched = await previewed();
+    expect(touched.filter((step) => /dal-01-(site|haproxy)/.test(step))).toEqual([]);
+    expect(touched).toContain("replace chi-02-site-postgres");
+    expect(touched).toContain("create dal-01-preparation");
+    writer.mark("standby");
+    const ran = await up();
+    expect(ran.stdout + ran.stderr).toMatch(/chi-02: standby of system \d+, stopped at/);
+    expect(ran.stdout + ran.stderr).toContain("pg_drop_replication_slot('standby_chi_02')");
+    await clean();
+    const now = await running();
+    const dallas = (seen: Record<string, string>): [string, string][] =>
+      Object.entries(seen).filter(([name]) => name.startsWith("dal-01"));
+    expect(dallas(now)).toEqual(dallas(before));
+    expect(now["chi-02/heatwave-postgres-replica"]).not.toBe(before["chi-02/heatwave-postgres-replica"]);
+    await streams("chi-02", "dal-01");
+    // As the conversion said.
+    await hands.sql(live.topology.sites[0]!, "select pg_drop_replication_slot('standby_chi_02')");
+    const { status, body } = await world.get("http://100.68.157.49:8008/");
+    expect({ status, body: body.trim() }).toEqual({ status: 503, body: "standby" });
+  });
+
+  it("the primary's site and the router are converted last: its PostgreSQL is stopped once, on the data that it had", async () => {
+    const { code, stdout, stderr } = await adopt("--convert", "dal-01");
+    expect({ code }, stdout + stderr).toEqual({ code: 0 });
+    expect(await world.controller("cat Pulumi.production.yaml")).not.toContain("heatwave:adopted");
+    writer.mark("primary");
+    const ran = await up();
+    expect(ran.stdout + ran.stderr).toMatch(/dal-01: primary of system \d+, stopped at/);
+    await clean();
+    await streams("chi-02", "dal-01");
+    expect(await world.sql("write", "show cluster_name")).toBe("dal-01");
+    const topology = await world.attempt("exec", "--", "bin/recovery", "production", "topology");
+    expect(topology.stdout + topology.stderr).toMatch(/dal-01 takes writes, chi-02 streams without lag/);
+  });
+
+  it("from then on it is a stack like any other: it flips", async () => {
+    writer.mark("flip");
+    const flip = await new RecoveryCli(world).recovery("flip-db", "--to", "chi-02");
+    expect(flip, flip.stdout + flip.stderr).toMatchObject({ code: 0 });
+    expect(await world.sql("write", "show cluster_name")).toBe("chi-02");
+  });
+
+  it("no row was lost by all that, and writes paused for the primary's conversion and for the flip alone", async () => {
+    const report = await writer.stop();
+    console.log(
+      `conversion: ${report.acknowledged} rows, ${report.lost} lost; longest gaps ` +
+        report.marks
+          .map(({ name, gapMs, errors }) => `${name} ${gapMs.toFixed(0)} ms ${JSON.stringify(errors)}`)
+          .join(", "),
+    );
+    expect(report).toMatchObject({ lost: 0, duplicates: 0 });
+    const limits: Record<string, number> = { primary: CONVERSION_MS, flip: FLIP_MS };
+    for (const { name, gapMs } of report.marks)
+      expect({ name, within: gapMs < (limits[name] ?? QUIET_MS) }).toEqual({ name, within: true });
   });
 });
