@@ -6,6 +6,7 @@ import type { StackConfig } from "../infra/config/schema.ts";
 import type { Overlay } from "../infra/config/overlay.ts";
 import { readOverlay } from "../infra/config/overlay.ts";
 import { buildTopology } from "../infra/topology/model.ts";
+import { isAdopted } from "../infra/topology/places.ts";
 import { places } from "./places.ts";
 import { retirement } from "./retirement.ts";
 import { switchover } from "./switchover.ts";
@@ -21,16 +22,20 @@ export default async function program() {
   const topology = buildTopology(config);
   const stack = pulumi.getStack();
   const { adopted } = config;
-  if (adopted !== undefined) {
+  if (adopted !== undefined && topology.sites.every((site) => isAdopted(site, adopted))) {
     // As it was found: there is nothing to switch over with, and nothing that could say which cluster it is.
-    new AdoptedStack("heatwave", { topology, adopted, after: [places(stack, topology, true)] });
+    new AdoptedStack("heatwave", { topology, adopted, after: [places(stack, topology, adopted)] });
     return { primary: topology.primary, sites: siteOutputs(topology), routers: routerOutputs(topology) };
   }
   if (config.firewall.enabled === undefined && pulumi.runtime.isDryRun()) await pulumi.log.info(NO_FIREWALL);
   const tailnetOf = await tailnet(config, topology, overlay);
-  const cluster = new HaPostgres("heatwave", { topology, config, after: [places(stack, topology)] });
-  const switched = switchover(stack, topology.primary, cluster);
-  for (const { name } of topology.retired) retirement(stack, name, [cluster, switched]);
+  const after = [places(stack, topology, adopted)];
+  const cluster = new HaPostgres("heatwave", { topology, config, adopted, after });
+  // The primary is converted last: until then there is nobody who could give the writes away.
+  if (adopted === undefined) {
+    const switched = switchover(stack, topology.primary, cluster);
+    for (const { name } of topology.retired) retirement(stack, name, [cluster, switched]);
+  }
   return {
     primary: topology.primary,
     sites: cluster.sites,

@@ -71,6 +71,7 @@ const ALONE = [
 ].map((name) => `test/live/${name}.test.ts`);
 /** Suites in worlds of their own that would take the plain run past its 25 minutes. */
 const LONG = [
+  "adoption",
   "changes",
   "docs",
   "drift",

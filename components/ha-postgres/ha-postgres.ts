@@ -1,6 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { StackConfig } from "../../infra/config/schema.ts";
 import type { Host, Topology } from "../../infra/topology/model.ts";
+import type { AdoptedIds } from "../../infra/topology/places.ts";
+import { isAdopted } from "../../infra/topology/places.ts";
+import { adoptRouter, adoptSite } from "../adopted/adopted-parts.ts";
+import { createPreparation } from "../conversion/conversion.ts";
 import { DockerHost } from "../docker-host/docker-host.ts";
 import { Firewall } from "../firewall/firewall.ts";
 import { ReplacementGuard } from "../postgres/replacement-guard.ts";
@@ -12,6 +16,11 @@ import { Site } from "../site/site.ts";
 export interface HaPostgresArgs {
   readonly topology: Topology;
   readonly config: StackConfig;
+  /**
+   * What of it still runs as it was found, by host and container.
+   * @default nothing
+   */
+  readonly adopted?: AdoptedIds | undefined;
   /**
    * What must have passed before anything of the stack is touched.
    * @default nothing
@@ -74,8 +83,9 @@ export class HaPostgres extends pulumi.ComponentResource {
     const hosts = new Map(topology.hosts.map((host) => [host.name, this.createHost(host, topology, after)]));
     this.createFirewalls(args, hosts);
     const guard = new ReplacementGuard(name, topology);
-    this.systemIdentifier = this.createSites(args, hosts, guard);
-    this.createRouters(args, hosts, guard);
+    const { systemIdentifier, taken } = this.createSites(args, hosts, guard);
+    this.systemIdentifier = systemIdentifier;
+    this.createRouters(args, hosts, guard, taken);
     for (const site of topology.retired) {
       guard.retires(site, instanceName(site));
       new RetiredSite(siteName(site), { site, dockerHost: hostOf(hosts, site.host) }, { parent: this });
@@ -107,9 +117,11 @@ export class HaPostgres extends pulumi.ComponentResource {
     args: HaPostgresArgs,
     hosts: ReadonlyMap<string, DockerHost>,
     guard: ReplacementGuard,
-  ): pulumi.Output<string> {
+  ): { readonly systemIdentifier: pulumi.Output<string>; readonly taken: readonly pulumi.Resource[] } {
     const { topology, config } = args;
-    const declared = topology.sites.map((site) => {
+    const preparations = this.adoptSites(args, hosts);
+    const made = topology.sites.filter((site) => !isAdopted(site, args.adopted));
+    const declared = made.map((site) => {
       const siteArgs: SiteArgs = {
         topology,
         site,
@@ -117,33 +129,66 @@ export class HaPostgres extends pulumi.ComponentResource {
         config,
         secrets: config.secrets,
         guard,
+        preparations,
       };
       return {
+        site,
         name: site.name,
         siteArgs,
         component: new Site(siteName(site), siteArgs, { parent: this }),
       };
     });
     const components = declared.map(({ component }) => component);
-    const foundings = declared.map(({ name, siteArgs, component }) =>
-      component.found(name, siteArgs, components),
-    );
-    const first = foundings[0];
+    const founded = declared.map(({ site, name, siteArgs, component }) => ({
+      converted: site.converted,
+      ...component.found(name, siteArgs, components),
+    }));
+    const first = founded[0];
     if (first === undefined) throw new pulumi.ResourceError("a stack needs at least one site", this);
-    return first.stdout.apply((stdout) => /system identifier (\d+)/.exec(stdout)?.[1] ?? "");
+    return {
+      systemIdentifier: first.founding.stdout.apply(
+        (stdout) => /system identifier (\d+)/.exec(stdout)?.[1] ?? "",
+      ),
+      taken: founded.filter(({ converted }) => converted).map(({ objects }) => objects),
+    };
+  }
+
+  /** @returns what a site that is converted beside them waits for */
+  private adoptSites(
+    { topology, config, adopted }: HaPostgresArgs,
+    hosts: ReadonlyMap<string, DockerHost>,
+  ): readonly pulumi.Resource[] {
+    if (adopted === undefined) return [];
+    return topology.sites
+      .filter((site) => isAdopted(site, adopted))
+      .map((site) => {
+        const dockerHost = hostOf(hosts, site.host);
+        adoptSite(site, { adopted, provider: dockerHost.provider }, this);
+        const { postgres, secrets } = config;
+        return createPreparation(
+          `${site.name}-preparation`,
+          { topology, site, dockerHost, postgres, secrets },
+          { parent: this, dependsOn: [...dockerHost.ready] },
+        );
+      });
   }
 
   private createRouters(
-    { topology, config }: HaPostgresArgs,
+    { topology, config, adopted }: HaPostgresArgs,
     hosts: ReadonlyMap<string, DockerHost>,
     guard: ReplacementGuard,
+    after: readonly pulumi.Resource[],
   ): void {
     for (const router of topology.routers) {
       const dockerHost = hostOf(hosts, router.host);
+      if (adopted !== undefined) {
+        adoptRouter(router, { adopted, provider: dockerHost.provider }, this);
+        continue;
+      }
       const name = `${router.name}-haproxy`;
       const { container } = new Router(
         name,
-        { topology, router, dockerHost, haproxy: config.haproxy },
+        { topology, router, dockerHost, haproxy: config.haproxy, after },
         { parent: this },
       );
       guard.follow(name, container);

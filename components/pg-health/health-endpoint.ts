@@ -26,6 +26,8 @@ export interface HealthEndpointArgs {
  */
 export class HealthEndpoint extends pulumi.ComponentResource {
   readonly container: docker.Container;
+  /** Its folders on the host and the files in force. */
+  readonly prepared: readonly pulumi.Resource[];
 
   constructor(name: string, args: HealthEndpointArgs, opts?: pulumi.ComponentResourceOptions) {
     super("heatwave:pg-health:HealthEndpoint", name, {}, opts);
@@ -81,6 +83,7 @@ export class HealthEndpoint extends pulumi.ComponentResource {
         { parent: this, dependsOn: folder },
       ),
     ];
+    this.prepared = [folder, ...files];
     this.container = createContainer(
       name,
       {
@@ -114,7 +117,7 @@ export class HealthEndpoint extends pulumi.ComponentResource {
         parent: this,
         provider: dockerHost.provider,
         // The volume's owner and mode come from the first container that mounts it, and that must be PostgreSQL's.
-        dependsOn: [folder, ...files, args.instance.container],
+        dependsOn: [...this.prepared, args.instance.container],
       },
     );
     this.registerOutputs({ container: this.container.name });

@@ -24,6 +24,8 @@ export interface PgBouncerArgs {
 /** The pooler of one site. It points at the PostgreSQL beside it and is never edited at a flip. */
 export class PgBouncer extends pulumi.ComponentResource {
   readonly container: docker.Container;
+  /** Its folders on the host and the files in force. */
+  readonly prepared: readonly pulumi.Resource[];
 
   constructor(name: string, args: PgBouncerArgs, opts?: pulumi.ComponentResourceOptions) {
     super("heatwave:pgbouncer:PgBouncer", name, {}, opts);
@@ -62,6 +64,7 @@ export class PgBouncer extends pulumi.ComponentResource {
       },
       { parent: this, dependsOn: folder },
     );
+    this.prepared = [folder, ini.applied, users];
     this.container = createContainer(
       name,
       {
@@ -90,7 +93,7 @@ export class PgBouncer extends pulumi.ComponentResource {
       {
         parent: this,
         provider: dockerHost.provider,
-        dependsOn: [folder, ini.applied, users, ...args.instance.prepared],
+        dependsOn: [...this.prepared, ...args.instance.prepared, ...args.instance.converted],
       },
     );
     this.registerOutputs({ container: this.container.name });

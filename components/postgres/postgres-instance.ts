@@ -32,6 +32,11 @@ export interface PostgresInstanceArgs {
   readonly secrets: Secrets;
   /** Decides whether and when an existing container may be replaced. */
   readonly guard: ReplacementGuard;
+  /**
+   * Makes what has to be done before its container may take the place of one that was found.
+   * @param prepared what that waits for
+   */
+  readonly convert?: ((prepared: readonly pulumi.Resource[]) => pulumi.Resource) | undefined;
 }
 
 /**
@@ -45,6 +50,8 @@ export class PostgresInstance extends pulumi.ComponentResource {
   readonly container: docker.Container;
   /** Its folders on the host and the files in force: a container that uses its socket waits for these. */
   readonly prepared: readonly pulumi.Resource[];
+  /** What every container here waits for where they take the place of others. */
+  readonly converted: readonly pulumi.Resource[];
 
   constructor(name: string, args: PostgresInstanceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("heatwave:postgres:PostgresInstance", name, {}, opts);
@@ -63,7 +70,8 @@ export class PostgresInstance extends pulumi.ComponentResource {
     const room = this.createRoomCheck(name, args, this.volume);
     const files = [...this.createFiles(name, args, folder), ...this.createSecrets(name, args, folder)];
     this.prepared = [folder, ...files];
-    this.container = this.createServer(name, args, [room, ...this.prepared]);
+    this.converted = args.convert === undefined ? [] : [args.convert(this.prepared)];
+    this.container = this.createServer(name, args, [room, ...this.prepared, ...this.converted]);
     this.registerOutputs({ container: this.container.name, volume: this.volume.name });
   }
 

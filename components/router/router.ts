@@ -20,6 +20,11 @@ export interface RouterArgs {
   readonly router: RouterModel;
   readonly dockerHost: DockerHost;
   readonly haproxy: StackConfig["haproxy"];
+  /**
+   * What its container waits for where it takes the place of one that was found.
+   * @default nothing
+   */
+  readonly after?: readonly pulumi.Resource[];
 }
 
 /**
@@ -79,7 +84,7 @@ export class Router extends pulumi.ComponentResource {
       {
         parent: this,
         provider: dockerHost.provider,
-        dependsOn: [folder, ...files.map(({ applied }) => applied)],
+        dependsOn: [folder, ...files.map(({ applied }) => applied), ...(args.after ?? [])],
       },
     );
     this.registerOutputs({ container: this.container.name });

@@ -1,7 +1,6 @@
-import { parseDocument } from "yaml";
+import { isMap, parseDocument } from "yaml";
 import { rewriteStackFile } from "../config/rewrite-stack-file.ts";
-
-export type AdoptedIds = Readonly<Record<string, Readonly<Record<string, string>>>>;
+import type { AdoptedIds } from "../topology/places.ts";
 
 /** A stack file's text with another `heatwave:adopted`, and nothing else changed; without it where there are no ids. */
 export function withAdopted(text: string, ids: AdoptedIds | undefined): string {
@@ -13,9 +12,43 @@ export function withAdopted(text: string, ids: AdoptedIds | undefined): string {
 }
 
 /**
+ * A stack file's text in which a site is converted by the next `up`: its ids go, and what is left where it is the last one.
+ * @param place the site's place among `sites`, and its containers by host
+ */
+export function withConverted(
+  text: string,
+  site: {
+    readonly at: number;
+    readonly host: string;
+    readonly containers: readonly string[];
+    readonly last: boolean;
+  },
+): string {
+  const file = parseDocument(text);
+  const adopted = ["config", "heatwave:adopted"];
+  if (site.last) file.deleteIn(adopted);
+  else {
+    for (const container of site.containers) file.deleteIn([...adopted, site.host, container]);
+    const left = file.getIn([...adopted, site.host]);
+    if (isMap(left) && left.items.length === 0) file.deleteIn([...adopted, site.host]);
+  }
+  file.setIn(["config", "heatwave:sites", site.at, "converted"], true);
+  return file.toString({ lineWidth: 0 });
+}
+
+/**
  * Writes the ids into the stack file, by rename.
  * @returns the file's name when it was changed, undefined when it said so already
  */
 export function writeAdopted(directory: string, stack: string, ids: AdoptedIds): string | undefined {
   return rewriteStackFile(directory, stack, (text) => withAdopted(text, ids));
+}
+
+/** The same for a conversion. @returns the file's name */
+export function writeConverted(
+  directory: string,
+  stack: string,
+  conversion: Parameters<typeof withConverted>[1],
+): string | undefined {
+  return rewriteStackFile(directory, stack, (text) => withConverted(text, conversion));
 }

@@ -1,5 +1,5 @@
-import { Command } from "@commander-js/extra-typings";
-import { adoptVerb } from "./adopt/verb.ts";
+import { Command, Option } from "@commander-js/extra-typings";
+import { adoptVerb, convertVerb } from "./adopt/verb.ts";
 import { exitCodes } from "./recovery/exit-codes.ts";
 import { reported } from "./recovery/report.ts";
 import { runProgram } from "./run-program.ts";
@@ -13,6 +13,12 @@ const program = new Command("bin/adopt")
   )
   .argument("<env>", "name of the stack")
   .option("--write", "put the containers' ids into Pulumi.<ENV>.yaml (heatwave:adopted)")
+  .addOption(
+    new Option(
+      "--convert <site>",
+      "change Pulumi.<ENV>.yaml so that the next up makes this site anew on the data that was found",
+    ).conflicts(["write", "json"]),
+  )
   .option("--json", "one object on stdout; the report goes to stderr")
   .addHelpText(
     "after",
@@ -20,7 +26,10 @@ const program = new Command("bin/adopt")
   )
   .exitOverride()
   .action(async (stack, options) => {
-    exitCode = await reported(() => adoptVerb(stack, options));
+    const { convert } = options;
+    exitCode = await reported(async () =>
+      convert === undefined ? adoptVerb(stack, options) : convertVerb(stack, convert),
+    );
   });
 
 const words = process.argv.slice(2);

@@ -3,43 +3,91 @@ import type { StackConfig } from "./schema.ts";
 
 const WRITTEN = "let `bin/adopt ENV --write` write it again";
 
-/** A stack is adopted as a whole: what is declared is what was found, no more and no less. */
-export function adoptionRules({ adopted, sites, routers }: StackConfig): Finding[] {
+/**
+ * What is listed runs as it was found. A site is so as a whole, or it is converted; routers are converted with the last
+ * site, which is the primary's.
+ */
+export function adoptionRules(config: StackConfig): Finding[] {
+  const { adopted } = config;
   if (adopted === undefined) return [];
+  return [...strangers(config), ...siteFindings(config, adopted), ...routerFindings(config, adopted)];
+}
+
+type Adopted = NonNullable<StackConfig["adopted"]>;
+
+/** A host or a container may be called `constructor`. */
+function idsOn(adopted: Adopted, host: string): Readonly<Record<string, string>> {
+  return Object.hasOwn(adopted, host) ? (adopted[host] ?? {}) : {};
+}
+
+function strangers({ adopted, sites, routers }: StackConfig): Finding[] {
   const declared = new Map<string, string[]>();
   const declare = (host: string, ...names: readonly string[]): void =>
     void declared.set(host, [...(declared.get(host) ?? []), ...names]);
   for (const { host, containers } of sites) declare(host, ...Object.values(containers));
   for (const { host, container } of routers) declare(host, container);
-  const findings: Finding[] = [];
-  for (const [host, ids] of Object.entries(adopted)) {
+  return Object.entries(adopted ?? {}).flatMap(([host, ids]) => {
     const names = declared.get(host) ?? [];
-    for (const name of Object.keys(ids).filter((one) => !names.includes(one)))
-      findings.push({
+    return Object.keys(ids)
+      .filter((name) => !names.includes(name))
+      .map((name) => ({
         path: ["adopted", host, name],
         value: ids[name],
         allowed: names.length === 0 ? "a host that a site or a router names" : `one of ${names.join(", ")}`,
         fix: WRITTEN,
-      });
-  }
-  for (const [host, names] of declared) {
-    // A host or a container may be called `constructor`.
-    const ids = Object.hasOwn(adopted, host) ? (adopted[host] ?? {}) : {};
-    for (const name of names.filter((one) => !Object.hasOwn(ids, one)))
-      findings.push({
-        path: ["adopted", host],
-        value: Object.keys(ids).join(", "),
-        allowed: `the id of ${name} as well`,
-        fix: WRITTEN,
-      });
-  }
-  for (const [at, site] of sites.entries())
+      }));
+  });
+}
+
+function missing(adopted: Adopted, host: string, names: readonly string[]): Finding[] {
+  const ids = idsOn(adopted, host);
+  return names
+    .filter((name) => !Object.hasOwn(ids, name))
+    .map((name) => ({
+      path: ["adopted", host],
+      value: Object.keys(ids).join(", "),
+      allowed: `the id of ${name} as well`,
+      fix: WRITTEN,
+    }));
+}
+
+function siteFindings({ sites, primary }: StackConfig, adopted: Adopted): Finding[] {
+  return sites.flatMap((site, at): Finding[] => {
+    const path = ["sites", at] as const;
+    const names = Object.values(site.containers);
+    const listed = names.filter((name) => Object.hasOwn(idsOn(adopted, site.host), name));
     if (site.retired)
-      findings.push({
-        path: ["sites", at, "retired"],
-        value: true,
-        allowed: "false while the stack is adopted",
-        fix: "stop it by hand, and declare the sites that stay alone",
-      });
-  return findings;
+      return [
+        {
+          path: [...path, "retired"],
+          value: true,
+          allowed: "false while the stack is adopted",
+          fix: "stop it by hand, and declare the sites that stay alone",
+        },
+      ];
+    if (!site.converted) return missing(adopted, site.host, names);
+    if (listed.length > 0)
+      return [
+        {
+          path: [...path, "converted"],
+          value: true,
+          allowed: `false while heatwave:adopted lists ${listed.join(", ")}`,
+          fix: `let \`bin/adopt ENV --convert ${site.name}\` write both`,
+        },
+      ];
+    if (site.name === primary)
+      return [
+        {
+          path: [...path, "converted"],
+          value: true,
+          allowed: `false while other sites run as they were found: ${site.name} is heatwave:primary`,
+          fix: "convert the standbys first, one at a time; the primary is last, and heatwave:adopted goes with it",
+        },
+      ];
+    return [];
+  });
+}
+
+function routerFindings({ routers }: StackConfig, adopted: Adopted): Finding[] {
+  return routers.flatMap(({ host, container }) => missing(adopted, host, [container]));
 }

@@ -167,6 +167,11 @@ function site(image: z.ZodString) {
       .describe(
         "true: the site leaves the stack with the next `pulumi up`, which refuses while it is the primary, holds the only other copy, or feeds somebody. Its data volume stays (docs/migration.md). Take the entry out afterwards.",
       ),
+    converted: yesOrNo("let `bin/adopt ENV --convert SITE` write it")
+      .default(false)
+      .describe(
+        "true: the site ran as it was found, and heatwave's containers take the place of those; its data stays in its volume. `bin/adopt ENV --convert SITE` writes it (docs/adoption.md). Once every site is converted it may be taken out.",
+      ),
   });
 }
 
@@ -257,7 +262,7 @@ export function stackSchema(options: { readonly rehearsal: boolean }) {
     )
       .optional()
       .describe(
-        "Ids of containers that run already and were not made here, by host and container name; `bin/adopt ENV --write` writes it. While it is there, `up` takes them over as they are and changes nothing (docs/adoption.md).",
+        "Ids of containers that run already and were not made here, by host and container name; `bin/adopt ENV --write` writes it. What is listed is taken over as it is, and nothing of it is changed (docs/adoption.md).",
       ),
     images: section(images(image)).describe("Container images, by tag and index digest."),
     postgres: Postgres.prefault({}).describe("PostgreSQL."),

@@ -34,7 +34,9 @@ export async function importResource(
       const now = new Date().toISOString();
       const after = { ...found, created: now, modified: now };
       if (operation === "import") await run.journal.record(after, old, pending);
-      else if (old !== undefined) await run.journal.supersede(after, old, { ...old, delete: true }, pending);
+      // As with the CLI, protection holds nothing back that is replaced: the program has named another in its place.
+      else if (old !== undefined)
+        await run.journal.supersede(after, old, { ...old, delete: true, protect: false }, pending);
       return after;
     } catch (error) {
       if (pending !== undefined) await run.journal.cancel(pending);

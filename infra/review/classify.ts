@@ -117,8 +117,9 @@ function localFinding(step: PreviewStep, place: Place): Finding {
 function volumeFinding(step: PreviewStep, place: Place): Finding {
   const what = "data volume";
   switch (step.operation) {
-    case "create":
     case "import":
+      return quiet(place, what, "is taken over as it is");
+    case "create":
       return {
         place,
         effect: "new",
@@ -190,10 +191,35 @@ function commandFinding(step: PreviewStep, place: Place, stack: ReviewedStack): 
   if (FOUNDING.test(line)) return foundingFinding(step, place, stack);
   if (OBJECTS.test(line))
     return quiet(place, "roles, databases, slots", "are ensured by SQL at the primary; sessions stay");
+  if (step.name.endsWith("-conversion")) return conversionFinding(step, place, stack);
+  if (step.name.endsWith("-preparation"))
+    return quiet(
+      place,
+      step.name,
+      "what was found gets two roles, slots and lines of pg_hba.conf for heatwave's standbys, where it is the primary; sessions stay",
+    );
   if (NETWORK_CHECK.test(line))
     return quiet(place, "Docker network", "is only checked: it is somebody else's");
   if (TOOL.test(line)) return quiet(place, "host-tool", "is installed; it runs when a later step calls it");
   return unknown(place, step.name, "a command that this review does not know");
+}
+
+/** A site that ran as it was found (docs/adoption.md). */
+function conversionFinding(step: PreviewStep, place: Place, stack: ReviewedStack): Finding {
+  const what = "conversion";
+  if (step.before !== undefined)
+    return quiet(place, what, "looks first, and does nothing where the site has a grant");
+  const primary = stack.primary === undefined || stack.primary === place.name;
+  return {
+    place,
+    effect: "replace",
+    writes: primary ? "interrupted" : "nothing",
+    what,
+    why: primary
+      ? "PostgreSQL is stopped cleanly once its standbys have what it has, and starts as heatwave's on the same data: writes pause, sessions end. Refused where a standby does not follow"
+      : "PostgreSQL is stopped cleanly, and starts as heatwave's on the same data. Refused where it is the primary and a standby does not follow, and where it does not stream",
+    afterwards: [],
+  };
 }
 
 function foundingFinding(step: PreviewStep, place: Place, stack: ReviewedStack): Finding {

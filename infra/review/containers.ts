@@ -25,8 +25,9 @@ export function containerFinding(step: PreviewStep, box: Box, place: Place, stac
   if (what === undefined)
     return unknown(place, `container ${step.name}`, "a container of no box of the stack");
   switch (step.operation) {
-    case "create":
     case "import":
+      return quiet(place, what, "its container is taken over as it is");
+    case "create":
       return created(what, box, place, stack);
     case "delete":
       return deleted(what, box, place);
@@ -84,6 +85,7 @@ function replaced(step: PreviewStep, what: string, box: Box, place: Place, stack
     why: `${why} (${because})`,
     afterwards,
   });
+  if (step.before?.protect === true) return taken(finding, box, place, stack);
   const role = stack.primary === undefined ? "unknown" : stack.primary === place.name ? "primary" : "standby";
   switch (box) {
     case "postgres":
@@ -106,6 +108,20 @@ function replaced(step: PreviewStep, what: string, box: Box, place: Place, stack
         "the container is replaced: every session through this router ends, and new ones are refused until it listens again; it has no understudy",
       );
   }
+}
+
+/** Only what was adopted is protected: its site is converted, which goes before. */
+function taken(
+  finding: (writes: Finding["writes"], why: string) => Finding,
+  box: Box,
+  place: Place,
+  stack: ReviewedStack,
+): Finding {
+  const feels = box === "router" || stack.primary === undefined || stack.primary === place.name;
+  return finding(
+    feels ? "interrupted" : "nothing",
+    "heatwave's container takes the place of the one that was found",
+  );
 }
 
 function postgresReplaced(

@@ -119,11 +119,13 @@ function roleOf(
 
 const keyOf = ({ kind, name }: Place): string => `${kind} ${name}`;
 
-/** Of what is made or changed: the rest was judged when it changed. */
+/** Of what is made or changed: the rest was judged when it changed. What is adopted is as it was found. */
 function violationsOf(preview: Preview): readonly Violation[] {
   return violations(
     preview.steps.flatMap(({ operation, type, name, after }) =>
-      after === undefined || operation === "delete" ? [] : [{ type, name, ...after }],
+      after === undefined || operation === "delete" || operation === "import"
+        ? []
+        : [{ type, name, ...after }],
     ),
   );
 }

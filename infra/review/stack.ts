@@ -94,7 +94,7 @@ export function boxOf({ kinds }: PreviewStep): Box {
 
 /** What follows a place's own name in its resources' logical names (docs/decisions/0004-names-by-place.md). */
 const ENDINGS = {
-  site: /-(site(-.*)?|founding|objects)$/,
+  site: /-(site(-.*)?|founding|objects|conversion)$/,
   router: /-haproxy(-.*)?$/,
   host: /(-(tool|settings|network|firewall-rules))?$/,
 } as const;

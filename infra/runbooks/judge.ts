@@ -12,6 +12,17 @@ export type { Code, Finding, Level } from "./judge/finding.ts";
 
 /** The verdict is the first finding; the others follow in the order of their weight. */
 export function judge(seen: Observation): readonly [Finding, ...Finding[]] {
+  const { adopted = [] } = seen;
+  // What is not known of them would be read as a fault, and its cure as advice.
+  if (adopted.length > 0)
+    return [
+      {
+        code: "adopted",
+        level: "notice",
+        text: `${list(adopted)} run${adopted.length === 1 ? "s" : ""} as found: nothing can be told of the whole, and no runbook acts on it.`,
+        next: `bin/adopt ${seen.stack} --convert SITE; the primary last (docs/adoption.md)`,
+      },
+    ];
   const rules = [interrupted, primaries, heldBack, missing, standbys, routers, settings];
   const found = rules.flatMap((rule) => rule(seen));
   const order: readonly Level[] = ["alarm", "warning", "notice", "ok"];

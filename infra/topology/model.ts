@@ -39,6 +39,8 @@ export interface Site {
   /** Name of this site's replication slot at every other site. */
   readonly slot: string;
   readonly volume: string;
+  /** Its data was there before heatwave, and its containers take the place of others. */
+  readonly converted: boolean;
   readonly postgres: Box;
   readonly pgbouncer: Box;
   readonly pgHealth: Box;
@@ -113,6 +115,7 @@ export function buildTopology(config: StackConfig): Topology {
       host,
       slot: slotName(site.name),
       volume: site.volume,
+      converted: site.converted,
       postgres: box(site.containers.postgres, site.ports.postgres, images.postgres),
       pgbouncer: box(site.containers.pgbouncer, site.ports.pgbouncer, images.pgbouncer),
       pgHealth: box(site.containers.pgHealth, site.ports.pgHealth, images.node),

@@ -1,5 +1,5 @@
 import { fingerprint } from "../hosts/ssh-options.ts";
-import type { Topology } from "./model.ts";
+import type { Site, Topology } from "./model.ts";
 
 /** Where everything is, as words of a command line: what one `up` tells the next (docs/decisions/0023-migration.md). */
 
@@ -13,25 +13,35 @@ export interface HostPlace {
 export interface SitePlace {
   readonly name: string;
   readonly host: string;
-  /** `adopted`: as it was found, since nothing of it was made here. */
-  readonly state: "site" | "retired" | "adopted";
+  /** `adopted`: as it was found; `converted`: made here on what was found. */
+  readonly state: "site" | "retired" | "adopted" | "converted";
 }
+
+/** Container ids by host and container name. */
+export type AdoptedIds = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 export interface Places {
   readonly hosts: readonly HostPlace[];
   readonly sites: readonly SitePlace[];
 }
 
-/**
- * In the file's order; retired sites last.
- * @param adopted whether the stack runs as it was found
- */
-export function placesOf({ hosts, sites, retired }: Topology, adopted = false): Places {
-  const state = adopted ? "adopted" : "site";
+/** Whether a site runs as it was found. @param adopted ids of `heatwave:adopted`, by host and container */
+export function isAdopted({ host, postgres }: Site, adopted: AdoptedIds | undefined): boolean {
+  return (
+    adopted !== undefined &&
+    Object.hasOwn(adopted, host.name) &&
+    Object.hasOwn(adopted[host.name] ?? {}, postgres.container)
+  );
+}
+
+/** In the file's order; retired sites last. @param adopted what of the stack runs as it was found */
+export function placesOf({ hosts, sites, retired }: Topology, adopted?: AdoptedIds): Places {
+  const stateOf = (site: Site): SitePlace["state"] =>
+    isAdopted(site, adopted) ? "adopted" : site.converted ? "converted" : "site";
   return {
     hosts: hosts.map(({ name, address, ssh }) => ({ name, address, key: fingerprint(ssh.hostKey) })),
     sites: [
-      ...sites.map(({ name, host }) => ({ name, host: host.name, state }) as const),
+      ...sites.map((site) => ({ name: site.name, host: site.host.name, state: stateOf(site) })),
       ...retired.map(({ name, host }) => ({ name, host: host.name, state: "retired" }) as const),
     ],
   };
@@ -46,7 +56,7 @@ export function placeWords({ hosts, sites }: Places): readonly string[] {
 }
 
 const HOST = /^host:([^=]+)=([0-9.]+)\/(SHA256:[A-Za-z0-9+/]+)$/;
-const SITE = /^(site|retired|adopted):([^@]+)@(.+)$/;
+const SITE = /^(site|retired|adopted|converted):([^@]+)@(.+)$/;
 
 /** @throws Error that names the word that is none */
 export function parsePlaces(words: readonly string[]): Places {

@@ -46,7 +46,7 @@ beforeAll(async () => {
     new AdoptedStack("heatwave", {
       topology,
       adopted: config.adopted ?? {},
-      after: [places("production", topology, true)],
+      after: [places("production", topology, config.adopted)],
     });
   });
 }, 60_000);

@@ -69,6 +69,24 @@ describe("import", () => {
     expect(stack.cloud.things.has(id)).toBe(true);
   });
 
+  test("takes what has another id by now in the place of the one before, protected as that is", async () => {
+    await using stack = await EngineStack.open("importing");
+    await stack.run("up", 1);
+    const [id = ""] = stack.cloud.things.keys();
+    await importing(stack, "up", 5, id);
+    stack.cloud.things.set("made-anew", { ...stack.cloud.things.get(id) });
+
+    const up = await importing(stack, "up", 5, "made-anew");
+    expect(up.errors).toEqual([]);
+    expect(await stack.resource("adopted")).toMatchObject({
+      id: "made-anew",
+      importID: "made-anew",
+      protect: true,
+    });
+    const again = await importing(stack, "preview", 5, "made-anew");
+    expect(again).toMatchObject({ errors: [], steps: [] });
+  });
+
   test("refuses what does not exist and what would have to be replaced", async () => {
     await using stack = await EngineStack.open("importing");
     await stack.run("up", 1);

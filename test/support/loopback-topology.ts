@@ -48,6 +48,7 @@ export function loopbackTopology(
         host: hosts[i]!,
         slot: "",
         volume: "",
+        converted: false,
         postgres: box("heatwave-postgres", 5432),
         pgbouncer: box(local?.pooler ?? "heatwave-pgbouncer", site.poolerPort),
         pgHealth: box(local?.health ?? "heatwave-pg-health", site.healthPort),

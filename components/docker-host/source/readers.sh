@@ -10,9 +10,15 @@
 #   script     read anew each time it is run
 #   plain      read by nobody yet, or anew each time
 
-running() { [ "$(docker inspect --format '{{.State.Running}} {{.State.Restarting}}' "$1" 2>/dev/null)" = 'true false' ]; }
+# One of that name which mounts no folder of ours was not made here (docs/adoption.md): it reads nothing of this, and is to
+# be replaced.
+exists() {
+  docker inspect --type container --format '{{range .Mounts}}{{println .Source}}{{end}}' "$1" 2>/dev/null | grep -qF "$root/$1/"
+}
 
-exists() { docker inspect --type container "$1" >/dev/null 2>&1; }
+running() {
+  [ "$(docker inspect --format '{{.State.Running}} {{.State.Restarting}}' "$1" 2>/dev/null)" = 'true false' ] && exists "$1"
+}
 
 # Runs a program of the container's image, with its folders: inside where it runs, else in a throw-away one. Where no
 # container is yet there is nothing to break: the program itself will say so at its start.

@@ -32,10 +32,7 @@ export function renderObjectsSql(
     // Whatever the stack declares, an object must exist before an app may have made the instance read-only.
     "SET default_transaction_read_only = off;",
     ...roleStatements("postgres", "", secrets.superuserPassword),
-    ...roleStatements(REPLICATION_ROLE, "REPLICATION", secrets.replicationPassword),
-    ...rewindGrants(),
-    ...roleStatements(HEALTH_ROLE, "", secrets.healthPassword),
-    `GRANT pg_monitor TO ${HEALTH_ROLE};`,
+    ...ownRoles(secrets),
     ...postgres.roles.flatMap((role) => [
       ...roleStatements(
         role.name,
@@ -53,6 +50,27 @@ export function renderObjectsSql(
     "\\endif",
     "",
   ].join("\n");
+}
+
+/**
+ * Of a primary that runs as it was found: what its standbys of heatwave need there, and nothing of the application's. Its
+ * superuser may have another name; ours is made, without a password.
+ */
+export function ownRolesSql(secrets: Secrets, slots: readonly string[]): string[] {
+  return [
+    ...slots.flatMap(slotStatements),
+    `SELECT 'CREATE ROLE "postgres" SUPERUSER LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'postgres') \\gexec`,
+    ...ownRoles(secrets),
+  ];
+}
+
+function ownRoles(secrets: Secrets): string[] {
+  return [
+    ...roleStatements(REPLICATION_ROLE, "REPLICATION", secrets.replicationPassword),
+    ...rewindGrants(),
+    ...roleStatements(HEALTH_ROLE, "", secrets.healthPassword),
+    `GRANT pg_monitor TO ${HEALTH_ROLE};`,
+  ];
 }
 
 /** Unreserved: an idle slot must not keep WAL; a walreceiver that connects reserves it. */

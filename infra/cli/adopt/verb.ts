@@ -1,6 +1,9 @@
 import { adoptedIds, compare } from "../../adoption/compare.ts";
 import { lookAtHosts } from "../../adoption/look.ts";
-import { writeAdopted } from "../../adoption/stack-file.ts";
+import { planConversion } from "../../adoption/conversion.ts";
+import { writeAdopted, writeConverted } from "../../adoption/stack-file.ts";
+import { loadStackFile } from "../../config/load.ts";
+import { readOverlay } from "../../config/overlay.ts";
 import { RunbookError } from "../../runbooks/runbook-error.ts";
 import { paintFor } from "../engine/paint.ts";
 import { closeStack, openStack, PROJECT } from "../recovery/context.ts";
@@ -10,10 +13,30 @@ import { endLine, reportLines } from "./text.ts";
 export interface AdoptOptions {
   readonly json?: true | undefined;
   readonly write?: true | undefined;
+  /** Site that is converted by the next `up`. */
+  readonly convert?: string | undefined;
+}
+
+/** Changes the stack file so that the next `up` makes a site anew on the data that was found. Asks no host: `up` does. */
+export function convertVerb(name: string, site: string): number {
+  const config = loadStackFile(PROJECT, name, readOverlay());
+  const conversion = planConversion(name, config, site);
+  const file = writeConverted(PROJECT, name, conversion);
+  const rest = conversion.last
+    ? "PostgreSQL is stopped for it, and the routers are made anew: writes pause once"
+    : "the primary is not touched";
+  process.stdout.write(
+    `${file ?? `Pulumi.${name}.yaml`}: ${site} is converted by the next up; its data stays in its volume, ${rest}.\n` +
+      "Review it, then pulumi preview and pulumi up\n",
+  );
+  return exitCodes.done;
 }
 
 /** Looks at what runs under the declared names; with `--write` its ids go into the stack file. No host is changed. */
-export async function adoptVerb(name: string, { json, write }: AdoptOptions): Promise<number> {
+export async function adoptVerb(
+  name: string,
+  { json, write }: Omit<AdoptOptions, "convert">,
+): Promise<number> {
   const stack = openStack(name, "runbook");
   try {
     const { topology, config } = stack;

@@ -4,7 +4,7 @@ import { localLedger } from "../../runbooks/execute/ledger.ts";
 import { runResume, runRunbook } from "../../runbooks/execute/runbook.ts";
 import type { RunbookEnd, RunbookIo } from "../../runbooks/execute/runbook.ts";
 import { judge } from "../../runbooks/judge.ts";
-import { hostOf, observe } from "../../runbooks/observe/observe.ts";
+import { adoptedSites, hostOf, observe } from "../../runbooks/observe/observe.ts";
 import type { Stack } from "../../runbooks/observe/observe.ts";
 import { mergeLedgers } from "../../runbooks/observe/operations.ts";
 import { planPromote } from "../../runbooks/plan/promote.ts";
@@ -30,6 +30,13 @@ export interface ConfirmOptions {
 export async function withStack<T>(name: string, work: (stack: Stack) => Promise<T>): Promise<T> {
   const stack = openStack(name, "runbook");
   try {
+    const found = adoptedSites(stack);
+    if (found.length > 0)
+      throw new RunbookError(
+        "refused",
+        `${found.join(", ")}: heatwave:adopted says that it runs as it was found, so nobody can ask or order it`,
+        `bin/adopt ${name} --convert SITE; the primary last (docs/adoption.md)`,
+      );
     return await work(stack);
   } finally {
     await closeStack(stack);

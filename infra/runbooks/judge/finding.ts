@@ -16,6 +16,7 @@ export interface Finding {
 
 export type Code =
   | "healthy"
+  | "adopted"
   | "unreachable"
   | "two-primaries"
   | "conflict"

@@ -11,6 +11,8 @@ export interface Observation {
   readonly declared: string;
   /** Sites whose instance takes writes. */
   readonly primaries: readonly string[];
+  /** Sites that run as they were found, which nobody here can ask or order; left out where there is none. */
+  readonly adopted?: readonly string[];
   readonly hosts: readonly HostView[];
   readonly sites: readonly SiteView[];
   readonly routers: readonly RouterView[];

@@ -3,6 +3,7 @@ import type { StackConfig } from "../../config/schema.ts";
 import { httpGet } from "../../hosts/http-get.ts";
 import type { StackHost } from "../../hosts/stack-host.ts";
 import type { Host, Router, Site, Topology } from "../../topology/model.ts";
+import { isAdopted } from "../../topology/places.ts";
 import type { HostView, LedgerEntry, Observation, RouterView } from "./observation.ts";
 import { mergeLedgers, readOperations } from "./operations.ts";
 import { listenerViews } from "./router-state.ts";
@@ -23,7 +24,7 @@ export interface Stack {
   readonly topology: Topology;
   readonly config: Pick<
     StackConfig,
-    "haproxy" | "hosts" | "maintenance" | "pgbouncer" | "postgres" | "routers"
+    "adopted" | "haproxy" | "hosts" | "maintenance" | "pgbouncer" | "postgres" | "routers"
   >;
   /** By the host's name. */
   readonly hosts: ReadonlyMap<string, StackHost>;
@@ -61,17 +62,24 @@ export async function observe(
   );
   const sites = withLag(answers.map(siteView), documents);
   const ledger = mergeLedgers(hosts.map((host) => host.ledger));
+  const adopted = adoptedSites(stack);
   return {
     stack: stack.name,
     at: new Date().toISOString(),
     declared: topology.primary,
     primaries: sites.filter((site) => site.role === "primary").map((site) => site.name),
+    ...(adopted.length === 0 ? {} : { adopted }),
     hosts: hosts.map((host) => host.view),
     sites,
     routers,
     unfinished: ledger.filter((entry) => entry.ended === null),
     ledger,
   };
+}
+
+/** Sites that run as they were found (docs/adoption.md). */
+export function adoptedSites({ topology, config }: Stack): readonly string[] {
+  return topology.sites.filter((site) => isAdopted(site, config.adopted)).map(({ name }) => name);
 }
 
 export function hostOf(stack: Stack, name: string): StackHost {

@@ -13,8 +13,12 @@ export interface PlaceChanges {
   readonly retired: readonly string[];
   /** Gone from the file without having been retired. */
   readonly left: readonly SitePlace[];
-  /** Ran as they were found, and are to be made anew. */
+  /** Ran as they were found, and are to be made anew on their data. */
   readonly converted: readonly string[];
+  /** Ran as they were found, and nothing says what is to become of them. */
+  readonly dropped: readonly string[];
+  /** Said to be converted, and never ran as they were found. */
+  readonly unfounded: readonly string[];
   /** Were made here, and are to be adopted. */
   readonly taken: readonly string[];
   readonly added: readonly string[];
@@ -25,6 +29,11 @@ export function placeChanges(last: Places | undefined, wanted: Places): PlaceCha
   const sites = new Map((last?.sites ?? []).map((site) => [site.name, site]));
   const hosts = new Map((last?.hosts ?? []).map((host) => [host.name, host]));
   const stays = new Set(wanted.sites.map(({ name }) => name));
+  type State = SitePlace["state"] | undefined;
+  const became = (from: readonly State[], to: readonly State[]): readonly string[] =>
+    wanted.sites
+      .filter(({ name, state }) => to.includes(state) && from.includes(sites.get(name)?.state))
+      .map(({ name }) => name);
   return {
     readdressed: wanted.hosts.flatMap((to) => {
       const from = hosts.get(to.name);
@@ -37,13 +46,13 @@ export function placeChanges(last: Places | undefined, wanted: Places): PlaceCha
     retired: wanted.sites
       .filter(({ name, state }) => state === "retired" && sites.get(name)?.state !== "retired")
       .map(({ name }) => name),
-    left: [...sites.values()].filter(({ name, state }) => state === "site" && !stays.has(name)),
-    converted: wanted.sites
-      .filter(({ name, state }) => state !== "adopted" && sites.get(name)?.state === "adopted")
-      .map(({ name }) => name),
-    taken: wanted.sites
-      .filter(({ name, state }) => state === "adopted" && sites.get(name)?.state === "site")
-      .map(({ name }) => name),
+    left: [...sites.values()].filter(
+      ({ name, state }) => (state === "site" || state === "converted") && !stays.has(name),
+    ),
+    converted: became(["adopted"], ["converted"]),
+    dropped: became(["adopted"], ["site", "retired"]),
+    unfounded: last === undefined ? [] : became(["site", undefined], ["converted"]),
+    taken: became(["site"], ["adopted"]),
     added: last === undefined ? [] : wanted.sites.map(({ name }) => name).filter((name) => !sites.has(name)),
   };
 }
@@ -55,14 +64,26 @@ export function needsLook({ readdressed, retired }: PlaceChanges): boolean {
 
 /** What the file alone tells: no look at the stack makes these right. */
 export function fileChecks(changes: PlaceChanges): readonly Check[] {
-  const { moved, left, readdressed, converted, taken } = changes;
+  const { moved, left, readdressed, converted, dropped, unfounded, taken } = changes;
   return [
-    ...converted.map((name): Check => ({
+    ...dropped.map((name): Check => ({
       title: `${name} stays as it was found`,
       objection:
-        `${name} runs as it was found: its data has no grant, and its PostgreSQL knows nothing of the start rules, so its containers cannot be made anew in their places. ` +
-        "Put heatwave:adopted back; docs/adoption.md says how a site is converted",
+        `${name} runs as it was found: its data has no grant, so its containers cannot simply be made anew in their places. ` +
+        "Put heatwave:adopted back; bin/adopt ENV --convert SITE writes how a site is converted (docs/adoption.md)",
     })),
+    ...unfounded.map((name): Check => ({
+      title: `${name} was adopted before it is converted`,
+      objection: `${name} is said to be converted, and never ran as it was found. Take \`converted\` out of its entry`,
+    })),
+    ...(converted.length < 2
+      ? []
+      : [
+          {
+            title: "one site is converted at a time",
+            objection: `${converted.join(" and ")} are to be converted at once: one at a time, so that the others stay as they are meanwhile. Put the ids of all but one back (bin/adopt ENV --write)`,
+          },
+        ]),
     ...taken.map((name): Check => ({
       title: `${name} was made here`,
       objection: `${name} was made by this stack: there is nothing to adopt. Take heatwave:adopted out again`,

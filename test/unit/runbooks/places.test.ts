@@ -103,6 +103,30 @@ describe("what a stack file changes about places", () => {
     expect(parsePlaces(placeWords(adopted))).toEqual(adopted);
   });
 
+  it("is a conversion of one site that ran as it was found, and of no other", () => {
+    const state = (...states: readonly SitePlace["state"][]): Places => ({
+      ...LAST,
+      sites: LAST.sites.map((one, at) => ({ ...one, state: states[at] ?? "site" })),
+    });
+    const step = (from: Places | undefined, to: Places): string => why(fileChecks(placeChanges(from, to)));
+    expect(step(state("adopted", "adopted"), state("adopted", "converted"))).toBe("");
+    expect(step(state("adopted", "converted"), state("converted", "converted"))).toBe("");
+    // The word may go once it is done; a conversion that was refused may be taken back.
+    expect(step(state("converted", "converted"), state("site", "site"))).toBe("");
+    expect(step(state("adopted", "converted"), state("adopted", "adopted"))).toBe("");
+    expect(step(undefined, state("adopted", "converted"))).toBe("");
+    expect(step(state("adopted", "adopted"), state("converted", "converted"))).toMatch(
+      /^dal-01 and chi-02 are to be converted at once: one at a time/,
+    );
+    expect(step(state("adopted", "converted"), state("site", "converted"))).toMatch(
+      /^dal-01 runs as it was found: .*bin\/adopt ENV --convert SITE/,
+    );
+    expect(step(state("site", "site"), state("site", "converted"))).toMatch(
+      /^chi-02 is said to be converted, and never ran as it was found/,
+    );
+    expect(parsePlaces(placeWords(state("adopted", "converted")))).toEqual(state("adopted", "converted"));
+  });
+
   it("is no objection once the site was retired before", () => {
     const retired = change({ sites: [site("dal-01", "dal-01"), site("chi-02", "chi-02", true)] });
     const without = change({ sites: [site("dal-01", "dal-01")] });

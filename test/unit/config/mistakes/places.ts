@@ -151,6 +151,12 @@ const SITES: Mistakes = {
   ...each("a site that is retired in other words", ["soon", 1], (raw, n) => [...anySite(raw, n), "retired"], {
     allowed: /^true or false$/,
   }),
+  ...each(
+    "a site that is converted in other words",
+    ["soon", 1],
+    (raw, n) => [...anySite(raw, n), "converted"],
+    { allowed: /^true or false$/ },
+  ),
   ...each("a primary that is no name", ["Dal", "", "a--b", "9x"], () => ["primary"]),
   ...each("a primary that is no text", [12, true], () => ["primary"], {
     notInFiles: true,

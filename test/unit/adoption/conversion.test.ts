@@ -1,0 +1,149 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { renderPreparation } from "../../../components/conversion/render/preparation.ts";
+import { planConversion } from "../../../infra/adoption/conversion.ts";
+import { withAdopted, withConverted } from "../../../infra/adoption/stack-file.ts";
+import { loadConfig } from "../../../infra/config/load.ts";
+import { buildTopology } from "../../../infra/topology/model.ts";
+import type { AdoptedIds } from "../../../infra/topology/places.ts";
+import { placesOf, placeWords } from "../../../infra/topology/places.ts";
+
+/** Production's stack, adopted: which of its sites is converted next, what of the file that changes, and what is refused. */
+
+const shipped = readFileSync(join(import.meta.dirname, "../../../Pulumi.production.yaml"), "utf8");
+const id = (digit: string): string => digit.repeat(64);
+const IDS: AdoptedIds = {
+  "dal-01": {
+    "heatwave-postgres": id("1"),
+    "heatwave-pgbouncer": id("2"),
+    "heatwave-pg-health": id("3"),
+    "heatwave-haproxy": id("4"),
+  },
+  "chi-02": {
+    "heatwave-postgres-replica": id("5"),
+    "heatwave-pgbouncer-replica": id("6"),
+    "heatwave-pg-health-replica": id("7"),
+  },
+};
+const secrets = {
+  ...{ superuserPassword: "a placeholder", replicationPassword: "a placeholder" },
+  ...{ healthPassword: "a placeholder", peerSecret: "a placeholder-at-least-sixteen" },
+  roles: { heatwave: "it's: a\\placeholder" },
+};
+
+function configOf(text: string) {
+  const { config } = parse(text) as { config: Record<string, unknown> };
+  const plain = Object.fromEntries(
+    Object.entries(config).map(([key, value]) => [key.replace("heatwave:", ""), value]),
+  );
+  return loadConfig({ ...plain, secrets }, "Pulumi.production.yaml");
+}
+const convert = (text: string, site: string): string =>
+  withConverted(text, planConversion("production", configOf(text), site));
+const words = (text: string): readonly string[] => {
+  const config = configOf(text);
+  return placeWords(placesOf(buildTopology(config), config.adopted)).filter(
+    (word) => !word.startsWith("host:"),
+  );
+};
+
+const adopted = withAdopted(shipped, IDS);
+const standbyDone = convert(adopted, "chi-02");
+
+describe("a conversion", () => {
+  it("takes the ids of the standby's site out, says that it is converted, and changes nothing else", () => {
+    expect(configOf(standbyDone).adopted).toEqual({ "dal-01": IDS["dal-01"] });
+    const changed = configOf(standbyDone).sites.map(({ name, converted }) => ({ name, converted }));
+    expect(changed).toEqual([
+      { name: "dal-01", converted: false },
+      { name: "chi-02", converted: true },
+    ]);
+    const lines = standbyDone.split("\n").filter((line) => !adopted.split("\n").includes(line));
+    expect(lines).toEqual(["      converted: true"]);
+  });
+
+  it("of the last site takes heatwave:adopted away, the router's id with it", () => {
+    const done = convert(standbyDone, "dal-01");
+    expect(configOf(done).adopted).toBeUndefined();
+    expect(configOf(done).sites.every(({ converted }) => converted)).toBe(true);
+  });
+
+  it("is told to the next `up` in words", () => {
+    expect(words(adopted)).toEqual(["adopted:dal-01@dal-01", "adopted:chi-02@chi-02"]);
+    expect(words(standbyDone)).toEqual(["adopted:dal-01@dal-01", "converted:chi-02@chi-02"]);
+  });
+
+  it.each<[string, string, string, RegExp]>([
+    ["the primary before a standby", adopted, "dal-01", /dal-01 is heatwave:primary, and chi-02 still run/],
+    ["a site that is converted", standbyDone, "chi-02", /chi-02 does not run as it was found/],
+    ["a site of a stack that was never adopted", shipped, "chi-02", /does not run as it was found/],
+    ["a site that is none", adopted, "ord-03", /ord-03 is no site of the stack: dal-01, chi-02/],
+  ])("is refused for %s", (_what, text, site, message) => {
+    expect(() => convert(text, site)).toThrow(message);
+  });
+});
+
+describe("a stack file between two states is refused", () => {
+  interface File {
+    "heatwave:adopted": Record<string, Record<string, string>>;
+    "heatwave:sites": { converted?: boolean }[];
+  }
+  const edited = (edit: (config: File) => void): string => {
+    const file = parse(adopted) as { config: File };
+    edit(file.config);
+    return JSON.stringify(file);
+  };
+  const convertedAt = (config: File, at: number): void =>
+    void Object.assign(config["heatwave:sites"][at] ?? {}, { converted: true });
+  it.each<[string, (config: File) => void, RegExp]>([
+    [
+      "a site without ids that is not said to be converted",
+      (config) => delete config["heatwave:adopted"]["chi-02"],
+      /the id of heatwave-postgres-replica as well/,
+    ],
+    [
+      "a site of which a part is converted",
+      (config) => {
+        delete config["heatwave:adopted"]["chi-02"]?.["heatwave-postgres-replica"];
+        convertedAt(config, 1);
+      },
+      /false while heatwave:adopted lists heatwave-pgbouncer-replica, heatwave-pg-health-replica/,
+    ],
+    [
+      "the primary, while a standby runs as it was found",
+      (config) => {
+        config["heatwave:adopted"]["dal-01"] = { "heatwave-haproxy": id("4") };
+        convertedAt(config, 0);
+      },
+      /false while other sites run as they were found: dal-01 is heatwave:primary/,
+    ],
+    [
+      "a router before the last site",
+      (config) => delete config["heatwave:adopted"]["dal-01"]?.["heatwave-haproxy"],
+      /the id of heatwave-haproxy as well/,
+    ],
+  ])("%s", (_what, edit, message) => {
+    expect(() => configOf(edited(edit))).toThrow(message);
+  });
+});
+
+describe("what is done at the primary that was found", () => {
+  const config = configOf(standbyDone);
+  const topology = buildTopology(config);
+  const script = renderPreparation(topology, topology.sites[0]!, config.postgres, config.secrets);
+
+  it("is our two roles, the standby's slot and its lines of pg_hba.conf", () => {
+    expect(script).toContain("heatwave_chi_02");
+    expect(script).toContain("host replication heatwave_replication 100.68.157.49/32 scram-sha-256");
+    expect(script.match(/ALTER ROLE (\S+)/g)).toEqual([
+      'ALTER ROLE "heatwave_replication"',
+      'ALTER ROLE "heatwave_health"',
+    ]);
+  });
+
+  it("tries the application's password, and never names it on a command line", () => {
+    expect(script).toContain("*:*:*:*:it's\\: a\\\\placeholder\nEND-OF-PASSWORD");
+  });
+});
