@@ -1,5 +1,6 @@
 import type { Topology } from "../topology/model.ts";
 import { peersOf, portsOn } from "../topology/access.ts";
+import { byName } from "../topology/by-name.ts";
 
 /** Grants for exactly the ports that a stack uses, and their block in a tailnet's policy file. Pure. */
 
@@ -16,7 +17,7 @@ export interface Grant {
  */
 export function stackGrants(topology: Topology): readonly Grant[] {
   const operators = topology.operators.map(({ address }) => address).sort();
-  return topology.hosts.flatMap((host) => {
+  return byName(topology.hosts).flatMap((host) => {
     const src = peersOf(topology)
       .map(({ address }) => address)
       .filter((address) => address !== host.address)

@@ -1,3 +1,4 @@
+import { byName } from "./by-name.ts";
 import type { Host, Topology } from "./model.ts";
 
 /** Who may reach what on the tailnet: the one source of the hosts' firewall and of the tailnet's grants. */
@@ -8,9 +9,9 @@ export interface Peer {
   readonly address: string;
 }
 
-/** Every host of the stack, then the operators; each address once. */
+/** Every host of the stack by name, then the operators; each address once. */
 export function peersOf({ hosts, operators }: Topology): readonly Peer[] {
-  const peers = [...hosts, ...operators].map(({ name, address }) => ({ name, address }));
+  const peers = [...byName(hosts), ...byName(operators)].map(({ name, address }) => ({ name, address }));
   return peers.filter((peer, i) => peers.findIndex(({ address }) => address === peer.address) === i);
 }
 

@@ -1,4 +1,5 @@
 import { fingerprint } from "../hosts/ssh-options.ts";
+import { byName } from "./by-name.ts";
 import type { Site, Topology } from "./model.ts";
 
 /** Where everything is, as words of a command line: what one `up` tells the next (docs/decisions/0023-migration.md). */
@@ -34,12 +35,16 @@ export function isAdopted({ host, postgres }: Site, adopted: AdoptedIds | undefi
   );
 }
 
-/** In the file's order; retired sites last. @param adopted what of the stack runs as it was found */
+/**
+ * Hosts by name, as the CLI hands maps of the stack file over; sites
+ * in the file's order, retired ones last.
+ * @param adopted what of the stack runs as it was found
+ */
 export function placesOf({ hosts, sites, retired }: Topology, adopted?: AdoptedIds): Places {
   const stateOf = (site: Site): SitePlace["state"] =>
     isAdopted(site, adopted) ? "adopted" : site.converted ? "converted" : "site";
   return {
-    hosts: hosts.map(({ name, address, ssh }) => ({ name, address, key: fingerprint(ssh.hostKey) })),
+    hosts: byName(hosts).map(({ name, address, ssh }) => ({ name, address, key: fingerprint(ssh.hostKey) })),
     sites: [
       ...sites.map((site) => ({ name: site.name, host: site.host.name, state: stateOf(site) })),
       ...retired.map(({ name, host }) => ({ name, host: host.name, state: "retired" }) as const),
