@@ -97,17 +97,26 @@ export function readPreview(text: string, source: string): Preview {
     config,
     counts: changeSummary,
     messages: diagnostics.map(({ message, severity }) => ({ severity, text: message.trim() })),
-    steps: steps.map((step): PreviewStep => ({
-      operation: step.op,
-      urn: step.urn,
-      ...partsOf(step.urn),
-      before: stateOf(step.oldState),
-      after: step.op === "delete" ? undefined : stateOf(step.newState),
-      changed: step.diffReasons ?? [],
-      replacing: step.replaceReasons ?? [],
-    })),
+    steps: steps
+      .map((step): PreviewStep => ({
+        operation: step.op,
+        urn: step.urn,
+        ...partsOf(step.urn),
+        before: stateOf(step.oldState),
+        after: step.op === "delete" ? undefined : stateOf(step.newState),
+        changed: step.diffReasons ?? [],
+        replacing: step.replaceReasons ?? [],
+      }))
+      .toSorted(byName),
   };
 }
+
+/** Which of two resources the program registers first is a race; the same change must give the same comment. */
+function byName(a: PreviewStep, b: PreviewStep): number {
+  return compare(a.name, b.name) || compare(a.urn, b.urn);
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 function notAPreview(source: string, what: string): NotAPreview {
   return new NotAPreview(
