@@ -8,6 +8,7 @@ import { liveWorld } from "../support/live-world.ts";
 import { HAND_PASSWORDS, MadeByHand } from "../support/made-by-hand.ts";
 import { NOTHING } from "../support/nothing.ts";
 import { RecoveryCli } from "../support/recovery-cli.ts";
+import { expectClean, touchedBy } from "../support/preview-steps.ts";
 import type { Ran } from "../support/rehearsal.ts";
 import { Rehearsal } from "../support/rehearsal.ts";
 import { inWorld } from "../support/world-suite.ts";
@@ -25,11 +26,6 @@ const QUIET_MS = 2000;
 /** The primary's stop and start, with containers made anew on a busy machine. */
 const CONVERSION_MS = 30_000;
 const FLIP_MS = 5000;
-
-interface Step {
-  readonly op: string;
-  readonly urn: string;
-}
 
 describe("a stack that runs already is adopted", { timeout: 600_000 }, () => {
   inWorld(world, "--hosts-only");
@@ -73,21 +69,10 @@ describe("a stack that runs already is adopted", { timeout: 600_000 }, () => {
   /** What of it is not as it was, by kind and logical name; of imports what is imported. */
   async function previewed(): Promise<readonly string[]> {
     const preview = await world.engine("preview", "--json");
-    const { steps, diagnostics = [] } = JSON.parse(preview.stdout) as {
-      steps: Step[];
-      diagnostics?: { severity: string; message: string }[];
-    };
-    expect(diagnostics.filter(({ severity }) => severity === "error")).toEqual([]);
-    return steps
-      .filter(({ op }) => op !== "same")
-      .map(({ op, urn }) => `${op} ${urn.split("::").at(-1) ?? ""}`)
-      .toSorted();
+    return touchedBy(preview);
   }
 
-  const clean = async (): Promise<void> => {
-    const preview = await world.engine("preview", "--expect-no-changes");
-    expect(preview, preview.stdout + preview.stderr).toMatchObject({ code: 0 });
-  };
+  const clean = (): Promise<void> => expectClean(world);
 
   const up = async (): Promise<Ran> => {
     const ran = await world.engine("up", "--yes");

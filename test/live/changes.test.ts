@@ -10,6 +10,7 @@ import { Writer } from "../../infra/rehearsal/writer/writer.ts";
 import { AT_START } from "../../infra/review/parameters.ts";
 import type { LiveWorld } from "../support/live-world.ts";
 import { liveWorld } from "../support/live-world.ts";
+import { touchedBy } from "../support/preview-steps.ts";
 import type { Ran } from "../support/rehearsal.ts";
 import { Rehearsal } from "../support/rehearsal.ts";
 import { effectsOf, reviewIn } from "../support/world-review.ts";
@@ -79,11 +80,7 @@ describe("changes without a cut", SLOW, () => {
   async function previewed(): Promise<string[]> {
     const preview = await world.engine("preview", "--json");
     expect(preview, preview.stderr).toMatchObject({ code: 0 });
-    const { steps } = JSON.parse(preview.stdout) as { steps: { op: string; urn: string }[] };
-    return steps
-      .filter(({ op }) => op !== "same")
-      .map(({ op, urn }) => `${op} ${urn.split("::").at(-1) ?? ""}`)
-      .toSorted();
+    return touchedBy(preview);
   }
 
   const sites = topology.sites.map(({ name }) => `${name}-site`);

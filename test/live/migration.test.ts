@@ -7,6 +7,7 @@ import { migrationSteps, planMigration } from "../../infra/rehearsal/migration.t
 import { Writer } from "../../infra/rehearsal/writer/writer.ts";
 import type { LiveWorld } from "../support/live-world.ts";
 import { liveWorld } from "../support/live-world.ts";
+import { expectClean, touchedBy } from "../support/preview-steps.ts";
 import type { Ran } from "../support/rehearsal.ts";
 import { Rehearsal } from "../support/rehearsal.ts";
 import { inWorld } from "../support/world-suite.ts";
@@ -51,21 +52,10 @@ describe("a data centre moves under load", SLOW, () => {
   /** Brings the changed file into the world. @returns what a preview would touch */
   async function previewed(): Promise<string[]> {
     const preview = await world.attempt("preview", "--json");
-    const { steps, diagnostics = [] } = JSON.parse(preview.stdout) as {
-      steps: { op: string; urn: string }[];
-      diagnostics?: { severity: string; message: string }[];
-    };
-    expect(diagnostics.filter(({ severity }) => severity === "error")).toEqual([]);
-    return steps
-      .filter(({ op }) => op !== "same")
-      .map(({ op, urn }) => `${op} ${urn.split("::").at(-1) ?? ""}`)
-      .toSorted();
+    return touchedBy(preview);
   }
 
-  const clean = async (): Promise<void> => {
-    const preview = await world.engine("preview", "--expect-no-changes");
-    expect(preview, preview.stdout + preview.stderr).toMatchObject({ code: 0 });
-  };
+  const clean = (): Promise<void> => expectClean(world);
 
   /** Files that name every site, at the sites and routers that stay. */
   const named = (sites: readonly string[]): string[] => [

@@ -9,6 +9,7 @@ import type { Site } from "../../infra/topology/model.ts";
 import type { Observation } from "../../infra/runbooks/observe/observation.ts";
 import type { LiveWorld } from "./live-world.ts";
 import { liveWorld } from "./live-world.ts";
+import { touchedBy } from "./preview-steps.ts";
 import type { Ran } from "./rehearsal.ts";
 import { Rehearsal } from "./rehearsal.ts";
 import { inWorld } from "./world-suite.ts";
@@ -110,10 +111,7 @@ export class FlipSuite {
   async changed(): Promise<readonly string[]> {
     const preview = await this.world.engine("preview", "--json");
     expect(preview.code, preview.stderr).toBe(0);
-    const { steps } = JSON.parse(preview.stdout) as { steps: readonly { op: string; urn: string }[] };
-    return steps
-      .filter(({ op }) => op !== "same")
-      .map(({ op, urn }) => `${op} ${urn.split("::").at(-1) ?? ""}`);
+    return touchedBy(preview);
   }
 
   /** A flip that waits before a step until what is given is done. */
