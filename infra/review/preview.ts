@@ -107,12 +107,12 @@ export function readPreview(text: string, source: string): Preview {
         changed: step.diffReasons ?? [],
         replacing: step.replaceReasons ?? [],
       }))
-      .toSorted(byName),
+      .toSorted(compareSteps),
   };
 }
 
 /** Which of two resources the program registers first is a race; the same change must give the same comment. */
-function byName(a: PreviewStep, b: PreviewStep): number {
+function compareSteps(a: PreviewStep, b: PreviewStep): number {
   return compare(a.name, b.name) || compare(a.urn, b.urn);
 }
 
