@@ -116,8 +116,7 @@ export class HealthEndpoint extends pulumi.ComponentResource {
       {
         parent: this,
         provider: dockerHost.provider,
-        // The volume's owner and mode come from the first container that mounts it, and that must be PostgreSQL's.
-        dependsOn: [...this.prepared, args.instance.container],
+        dependsOn: [...this.prepared, ...args.instance.volumeOwned],
       },
     );
     this.registerOutputs({ container: this.container.name });

@@ -52,6 +52,11 @@ export class PostgresInstance extends pulumi.ComponentResource {
   readonly prepared: readonly pulumi.Resource[];
   /** What every container here waits for where they take the place of others. */
   readonly converted: readonly pulumi.Resource[];
+  /**
+   * What another container that mounts the volume waits for: a new volume has its owner and mode from the first one,
+   * and that must be PostgreSQL's. Data that was converted has them already, and writes are down meanwhile.
+   */
+  readonly volumeOwned: readonly pulumi.Resource[];
 
   constructor(name: string, args: PostgresInstanceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("heatwave:postgres:PostgresInstance", name, {}, opts);
@@ -72,6 +77,7 @@ export class PostgresInstance extends pulumi.ComponentResource {
     this.prepared = [folder, ...files];
     this.converted = args.convert === undefined ? [] : [args.convert(this.prepared)];
     this.container = this.createServer(name, args, [room, ...this.prepared, ...this.converted]);
+    this.volumeOwned = args.convert === undefined ? [this.container] : this.converted;
     this.registerOutputs({ container: this.container.name, volume: this.volume.name });
   }
 
