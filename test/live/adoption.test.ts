@@ -24,7 +24,7 @@ const world = new Rehearsal("production");
 /** What an idle machine's checks and a busy test machine make felt, ms; a restart of anything is far above. */
 const QUIET_MS = 2000;
 /** The primary's stop and start, with containers made anew on a busy machine. */
-const CONVERSION_MS = 30_000;
+const CONVERSION_MS = 15_000;
 const FLIP_MS = 5000;
 
 describe("a stack that runs already is adopted", { timeout: 600_000 }, () => {

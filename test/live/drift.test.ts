@@ -42,13 +42,13 @@ describe("drift", { timeout: 600_000 }, () => {
     const { code, differences } = await drift();
     expect(code).toBe(6);
     const found = differences.map(({ aspect, where, what }) => `${aspect} ${where} ${what}`);
-    expect(found).toEqual(
-      expect.arrayContaining([
+    expect(found.toSorted()).toEqual(
+      [
         `file ${router.host.name} ${file}`,
         `container chi-02 ${topology.sites[1]?.postgres.container ?? ""}`,
         `container chi-02 ${topology.sites[1]?.pgbouncer.container ?? ""}`,
         `database ${first.name} role eve`,
-      ]),
+      ].toSorted(),
     );
   });
 });
