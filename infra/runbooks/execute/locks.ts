@@ -3,6 +3,7 @@ import type { StackHost } from "../../hosts/stack-host.ts";
 import type { Lock, LockView } from "../observe/observation.ts";
 import { readLock } from "../observe/operations.ts";
 import { RunbookError } from "../runbook-error.ts";
+import type { LockDoors } from "./lock-doors.ts";
 
 /** host-tool's exit code for a lock that somebody else holds. */
 const HELD = 3;
@@ -23,13 +24,18 @@ export interface LockRequest {
   readonly hosts: readonly StackHost[];
   /** By host: token of a dead run's lock that may be taken over. */
   readonly takeOver?: ReadonlyMap<string, string>;
+  /**
+   * What was started before it is needed.
+   * @default nothing
+   */
+  readonly doors?: LockDoors;
 }
 
 /**
  * Takes the lock on every host, one after the other, or none.
  * @throws {RunbookError} refused, with who holds it, why and since when
  */
-export async function takeLocks({ lock, hosts, takeOver }: LockRequest): Promise<Locks> {
+export async function takeLocks({ lock, hosts, takeOver, doors }: LockRequest): Promise<Locks> {
   const taken: { readonly host: StackHost; readonly leave: () => Promise<void> }[] = [];
   const release = async (): Promise<readonly string[]> => {
     const kept: string[] = [];
@@ -45,7 +51,8 @@ export async function takeLocks({ lock, hosts, takeOver }: LockRequest): Promise
     return kept;
   };
   try {
-    for (const host of hosts) taken.push({ host, leave: await take(host, lock, takeOver?.get(host.name)) });
+    for (const host of hosts)
+      taken.push({ host, leave: await take(host, lock, takeOver?.get(host.name), doors) });
   } catch (error) {
     await release();
     throw error;
@@ -57,8 +64,12 @@ async function take(
   host: StackHost,
   lock: Omit<Lock, "host">,
   takeOver: string | undefined,
+  doors: LockDoors | undefined,
 ): Promise<() => Promise<void>> {
-  const child = await host.toolStream(["lock", ...(takeOver === undefined ? [] : [takeOver])]);
+  const child =
+    takeOver === undefined
+      ? ((await doors?.take(host.name)) ?? (await host.toolStream(["lock"])))
+      : await host.toolStream(["lock", takeOver]);
   let out = "";
   let err = "";
   child.stderr.on("data", (text: Buffer) => (err += text.toString()));

@@ -9,6 +9,7 @@ import { objections } from "../plan/step.ts";
 import { RunbookError } from "../runbook-error.ts";
 import { Actions } from "./actions.ts";
 import { Ledger } from "./ledger.ts";
+import { LockDoors } from "./lock-doors.ts";
 import { takeLocks } from "./locks.ts";
 import type { Locks } from "./locks.ts";
 import { runSteps } from "./run-steps.ts";
@@ -51,6 +52,19 @@ export async function runRunbook(
   io: RunbookIo,
   planWith: (seen: Observation, id: string) => Planned,
 ): Promise<RunbookEnd> {
+  const doors = LockDoors.open([...io.stack.hosts.values()]);
+  try {
+    return await runLocked(io, planWith, doors);
+  } finally {
+    doors.close();
+  }
+}
+
+async function runLocked(
+  io: RunbookIo,
+  planWith: (seen: Observation, id: string) => Planned,
+  doors: LockDoors,
+): Promise<RunbookEnd> {
   const { stack } = io;
   const id = runId();
   const plan = (seen: Observation): Planned => planWith(seen, id);
@@ -61,6 +75,7 @@ export async function runRunbook(
   const locks = await takeLocks({
     lock: { stack: stack.name, verb: agreed.verb, id, who: io.who, since: now(), token: id },
     hosts: reachable(stack, first),
+    doors,
   });
   let kept = false;
   try {
