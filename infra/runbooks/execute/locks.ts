@@ -3,6 +3,7 @@ import type { StackHost } from "../../hosts/stack-host.ts";
 import type { Lock, LockView } from "../observe/observation.ts";
 import { readLock } from "../observe/operations.ts";
 import { RunbookError } from "../runbook-error.ts";
+import { allOf } from "./all-of.ts";
 import type { LockDoors } from "./lock-doors.ts";
 
 /** host-tool's exit code for a lock that somebody else holds. */
@@ -32,7 +33,8 @@ export interface LockRequest {
 }
 
 /**
- * Takes the lock on every host, one after the other, or none.
+ * Takes the lock on every host, or none: on the first one alone, which decides who of two is through, then on the others at
+ * once. Nobody waits for a lock that is held, so none waits for the other.
  * @throws {RunbookError} refused, with who holds it, why and since when
  */
 export async function takeLocks({ lock, hosts, takeOver, doors }: LockRequest): Promise<Locks> {
@@ -50,9 +52,13 @@ export async function takeLocks({ lock, hosts, takeOver, doors }: LockRequest): 
     }
     return kept;
   };
+  const takeOne = async (host: StackHost): Promise<void> => {
+    taken.push({ host, leave: await take(host, lock, takeOver?.get(host.name), doors) });
+  };
   try {
-    for (const host of hosts)
-      taken.push({ host, leave: await take(host, lock, takeOver?.get(host.name), doors) });
+    const [first, ...others] = hosts;
+    if (first !== undefined) await takeOne(first);
+    await allOf(others.map(takeOne));
   } catch (error) {
     await release();
     throw error;
