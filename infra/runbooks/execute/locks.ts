@@ -72,10 +72,8 @@ async function take(
   takeOver: string | undefined,
   doors: LockDoors | undefined,
 ): Promise<() => Promise<void>> {
-  const child =
-    takeOver === undefined
-      ? ((await doors?.take(host.name)) ?? (await host.toolStream(["lock"])))
-      : await host.toolStream(["lock", takeOver]);
+  const started = takeOver === undefined ? await doors?.take(host.name) : undefined;
+  const child = started ?? (await host.toolStream(["lock", ...(takeOver === undefined ? [] : [takeOver])]));
   let out = "";
   let err = "";
   child.stderr.on("data", (text: Buffer) => (err += text.toString()));

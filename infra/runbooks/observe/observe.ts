@@ -14,7 +14,7 @@ import type { DatabaseAnswer, SiteAnswers, SiteDocument } from "./site-state.ts"
 export const QUICK_MS = 2500;
 /** The same for a runbook, which must not take a slow site for a silent one. */
 const PATIENT_MS = 10_000;
-/** The same for what was silent a moment ago: of a failover's 1 s it is the longest part. */
+/** The same for what was silent a moment ago: writes may be waiting for this look. */
 const DOUBTFUL_MS = 300;
 /** Ledger lines that are read of each host. */
 const LEDGER_LINES = 200;
