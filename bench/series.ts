@@ -12,10 +12,10 @@ import type { BenchWorld } from "./world.ts";
 export const KEPT_CLIENTS = 8;
 export const NEW_CLIENTS = 2;
 /**
- * Of each client; eight of them leave 5 ms between two rows. At a fourth of it two cores that bear every machine of the
+ * Of each client; eight of them leave 10 ms between two rows. At an eighth of it two cores that bear every machine of the
  * world and the floor's are busy to the last, and what is measured is the wait for a core.
  */
-export const EVERY_MS = 40;
+export const EVERY_MS = 80;
 
 /** One flip under load, by its runbook's own times and by the application's rows. */
 export interface FlipFigures {
@@ -65,7 +65,7 @@ export class FlipSeries {
       Writer.start(plan, stack, overlay, {
         router: host.name,
         clients: NEW_CLIENTS,
-        everyMs: 2 * EVERY_MS,
+        everyMs: EVERY_MS,
         connection: "new",
         name: "new",
         sampleEveryMs: 0,

@@ -21,3 +21,7 @@ if ! find_node || ! [ -f "$ROOT/node_modules/.package-lock.json" ]; then
 fi
 PATH="$(dirname -- "$NODE"):$PATH"
 export PATH
+# Compiled code is kept: who looks at a broken stack should not wait for the compiler, and a world's test calls these verbs
+# hundreds of times (bin/rehearse --help: 2.3 s without, 0.7 s with it, on two busy cores).
+NODE_COMPILE_CACHE=${NODE_COMPILE_CACHE:-$ROOT/node_modules/.cache/node-compile}
+export NODE_COMPILE_CACHE
