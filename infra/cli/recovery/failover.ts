@@ -52,6 +52,8 @@ export function failoverVerb(name: string, options: FailoverOptions): Promise<nu
           },
         },
         (seen) => planFailover(seen, { to: options.to, unseen }),
+        // Nobody takes writes, and what the plan is made of is what pg-health and the routers say.
+        { brief: true },
       ),
     );
   });
@@ -78,7 +80,7 @@ async function awaitUnseen(stack: Stack, to: string): Promise<ReadonlyMap<string
   const since = new Map<string, number>();
   let told = false;
   for (;;) {
-    const seen = await observe(stack, QUICK_MS);
+    const seen = await observe(stack, { askMs: QUICK_MS });
     const now = performance.now();
     const gone = suspectsOf(seen, to).gone.map(({ name }) => name);
     for (const name of gone) {

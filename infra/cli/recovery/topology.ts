@@ -18,7 +18,7 @@ const WATCH_SECONDS = 2;
 export async function topologyVerb(name: string, options: TopologyOptions): Promise<number> {
   const stack = openStack(name, "look");
   const print = async (): Promise<string> => {
-    const { ledger: _, ...seen } = await observe(stack, QUICK_MS);
+    const { ledger: _, ...seen } = await observe(stack, { askMs: QUICK_MS });
     const findings = judge(seen);
     const [verdict] = findings;
     await remember(name, seen);

@@ -144,7 +144,9 @@ export class Actions {
         return lookUntil(
           until,
           `not every router sends writes to ${action.site}`,
-          async () => (await this.#routers.objection(action.site)) ?? (await this.#unwritten(action.site)),
+          async () =>
+            (await this.#routers.objection(action.site, action.routers)) ??
+            (await this.#unwritten(action.site, action.routers)),
         );
       default:
         return this.#renewals.act(action, seconds);
@@ -152,10 +154,13 @@ export class Actions {
   }
 
   /** Why a write of an application does not get to the site. */
-  #unwritten(name: string): Promise<string | undefined> {
+  #unwritten(name: string, routers: readonly string[] | undefined): Promise<string | undefined> {
     const site = this.#site(name);
-    return writeObjection(this.#stack, site, (body) =>
-      this.#ask(site, "POST /write", body, body.limitMs + ASK_MS),
+    return writeObjection(
+      this.#stack,
+      site,
+      (body) => this.#ask(site, "POST /write", body, body.limitMs + ASK_MS),
+      routers,
     );
   }
 

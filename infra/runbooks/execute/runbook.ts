@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { judge } from "../judge.ts";
 import type { LedgerEntry, Observation } from "../observe/observation.ts";
+import { doubt } from "../observe/doubts.ts";
 import { hostOf, observe } from "../observe/observe.ts";
-import type { Stack } from "../observe/observe.ts";
+import type { Look, Stack } from "../observe/observe.ts";
 import { planResume } from "../plan/resume.ts";
 import type { Check, Plan, Planned, Step } from "../plan/step.ts";
 import { objections } from "../plan/step.ts";
@@ -46,15 +47,17 @@ export interface RunbookEnd {
 
 /**
  * Runs what `planWith` makes of the stack as it is; `id` is the run's.
+ * @param look how it is looked at once more under the locks
  * @throws {RunbookError} refused, before anything was begun
  */
 export async function runRunbook(
   io: RunbookIo,
   planWith: (seen: Observation, id: string) => Planned,
+  look: Pick<Look, "brief"> = {},
 ): Promise<RunbookEnd> {
   const doors = LockDoors.open([...io.stack.hosts.values()]);
   try {
-    return await runLocked(io, planWith, doors);
+    return await runLocked(io, planWith, doors, look);
   } finally {
     doors.close();
   }
@@ -64,6 +67,7 @@ async function runLocked(
   io: RunbookIo,
   planWith: (seen: Observation, id: string) => Planned,
   doors: LockDoors,
+  look: Pick<Look, "brief">,
 ): Promise<RunbookEnd> {
   const { stack } = io;
   const id = runId();
@@ -72,6 +76,9 @@ async function runLocked(
   demandNoRun(first, stack.name);
   const agreed = demand(plan(first), io);
   const accepted = await io.confirm(agreed, first);
+  // Writes may be waiting from here on: a dead host is not waited for, and asked while the locks are taken.
+  const silent = first.hosts.filter((host) => host.unreachable !== null).map((host) => host.name);
+  const doubts = doubt(stack, new Set(silent));
   const locks = await takeLocks({
     lock: { stack: stack.name, verb: agreed.verb, id, who: io.who, since: now(), token: id },
     hosts: reachable(stack, first),
@@ -79,9 +86,8 @@ async function runLocked(
   });
   let kept = false;
   try {
-    // What was true before the lock may not be true any more. Writes may be waiting for this: a dead host is not.
-    const silent = first.hosts.filter((host) => host.unreachable !== null).map((host) => host.name);
-    const seen = await observe(stack, undefined, new Set(silent));
+    // What was true before the lock may not be true any more.
+    const seen = await observe(stack, { ...look, doubts });
     const again = plan(seen);
     if (!again.ok) throw new RunbookError("refused", objections(again.checks).join("; "), again.next);
     const entry = beginning(again.plan, id, io.who, accepted);

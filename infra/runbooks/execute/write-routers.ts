@@ -141,10 +141,14 @@ export class WriteRouters {
     });
   }
 
-  /** Why a router does not send its writes to the site, or is not as its file says; undefined when all do. */
-  async objection(site: string): Promise<string | undefined> {
+  /**
+   * Why a router does not send its writes to the site, or is not as its file says; undefined when all do.
+   * @param only names of the routers that are asked; all by default
+   */
+  async objection(site: string, only?: readonly string[]): Promise<string | undefined> {
+    const asked = this.#routers.filter(({ name }) => only?.includes(name) !== false);
     const wrong = await Promise.all(
-      this.#routers.map(async (router): Promise<string | undefined> => {
+      asked.map(async (router): Promise<string | undefined> => {
         const host = hostOf(this.#stack, router.host.name);
         try {
           await host.connect();

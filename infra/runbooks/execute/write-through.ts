@@ -16,15 +16,19 @@ export interface WriteAsk {
  * Writes through every write listener of every router, from the site that takes writes: what an application would see.
  * A container does not reach a port that its own host publishes, so the router beside it is asked by its name.
  * @param ask puts the question to the site's pg-health
+ * @param only names of the routers that are asked; all by default
  * @returns why a write did not get there; undefined when each one did
  */
 export async function writeObjection(
   stack: Stack,
   site: Site,
   ask: (body: WriteAsk) => Promise<ControlEnd>,
+  only?: readonly string[],
 ): Promise<string | undefined> {
   const writes = stack.topology.listeners.filter(({ route }) => route === "write");
-  const ways = stack.topology.routers.flatMap((router) => writes.map((listener) => ({ router, listener })));
+  const ways = stack.topology.routers
+    .filter(({ name }) => only?.includes(name) !== false)
+    .flatMap((router) => writes.map((listener) => ({ router, listener })));
   const wrong = await Promise.all(
     ways.map(async ({ router, listener }): Promise<string | undefined> => {
       try {

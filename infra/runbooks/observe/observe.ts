@@ -1,9 +1,11 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { StackConfig } from "../../config/schema.ts";
-import { httpGet } from "../../hosts/http-get.ts";
 import type { StackHost } from "../../hosts/stack-host.ts";
 import type { Host, Router, Site, Topology } from "../../topology/model.ts";
 import { isAdopted } from "../../topology/places.ts";
+import type { Heard } from "./ask.ts";
+import { hear, login } from "./ask.ts";
+import type { Doubts } from "./doubts.ts";
+import { DOUBTFUL_MS, NO_DOUBTS } from "./doubts.ts";
 import type { HostView, LedgerEntry, Observation, RouterView } from "./observation.ts";
 import { mergeLedgers, readOperations } from "./operations.ts";
 import { listenerViews } from "./router-state.ts";
@@ -14,8 +16,6 @@ import type { DatabaseAnswer, SiteAnswers, SiteDocument } from "./site-state.ts"
 export const QUICK_MS = 2500;
 /** The same for a runbook, which must not take a slow site for a silent one. */
 const PATIENT_MS = 10_000;
-/** The same for what was silent a moment ago: writes may be waiting for this look. */
-const DOUBTFUL_MS = 300;
 /** Ledger lines that are read of each host. */
 const LEDGER_LINES = 200;
 
@@ -30,28 +30,43 @@ export interface Stack {
   readonly hosts: ReadonlyMap<string, StackHost>;
 }
 
-/**
- * Looks at everything at once. A host that cannot be reached costs its own rows alone.
- * @param doubtful hosts that were silent a moment ago: who is back answers quickly, and nobody waits for the others
- */
+export interface Look {
+  /**
+   * Milliseconds for each question.
+   * @default 10 s
+   */
+  readonly askMs?: number;
+  /**
+   * What was asked of hosts that were silent a moment ago.
+   * @default nobody is doubted
+   */
+  readonly doubts?: Doubts;
+  /**
+   * Only what pg-health and the routers say at once: neither ledgers nor what PostgreSQL's superuser alone sees, which
+   * cost a command on each host. Writes may be waiting.
+   * @default false
+   */
+  readonly brief?: boolean;
+}
+
+/** Looks at everything at once. A host that cannot be reached costs its own rows alone. */
 export async function observe(
   stack: Stack,
-  askMs: number = PATIENT_MS,
-  doubtful: ReadonlySet<string> = new Set(),
+  { askMs = PATIENT_MS, doubts = NO_DOUBTS, brief = false }: Look = {},
 ): Promise<Observation & { readonly ledger: readonly LedgerEntry[] }> {
   const { topology } = stack;
-  const limitAt = (host: string): number => (doubtful.has(host) ? Math.min(askMs, DOUBTFUL_MS) : askMs);
   const logins = new Map(
-    topology.hosts.map(({ name }) => {
-      const reached = login(hostOf(stack, name));
-      return [name, doubtful.has(name) ? soon(reached) : reached] as const;
-    }),
+    topology.hosts.map(({ name }) => [name, doubts.logins.get(name) ?? login(hostOf(stack, name))] as const),
   );
   const reach = (name: string): Promise<string | null> => logins.get(name) ?? Promise.resolve("no such host");
   const [hosts, answers, routers] = await Promise.all([
-    Promise.all(topology.hosts.map((host) => observeHost(stack, host, reach(host.name), askMs))),
+    Promise.all(topology.hosts.map((host) => observeHost(stack, host, reach(host.name), askMs, brief))),
     Promise.all(
-      topology.sites.map((site) => observeSite(stack, site, reach(site.host.name), limitAt(site.host.name))),
+      topology.sites.map((site) => {
+        const limitMs = doubts.logins.has(site.host.name) ? Math.min(askMs, DOUBTFUL_MS) : askMs;
+        const heard = doubts.heard.get(site.name) ?? hear(site, limitMs);
+        return observeSite(stack, site, { reached: reach(site.host.name), heard, askMs: limitMs, brief });
+      }),
     ),
     Promise.all(
       topology.routers.map((router) => observeRouter(stack, router, reach(router.host.name), askMs)),
@@ -88,39 +103,16 @@ export function hostOf(stack: Stack, name: string): StackHost {
   return host;
 }
 
-async function soon(reached: Promise<string | null>): Promise<string | null> {
-  const late = new AbortController();
-  try {
-    return await Promise.race([
-      reached,
-      delay(DOUBTFUL_MS, `no answer within ${DOUBTFUL_MS / 1000} s, and none before`, {
-        signal: late.signal,
-      }),
-    ]);
-  } finally {
-    late.abort();
-  }
-}
-
-/** Null when the host can be reached; else why not. */
-async function login(host: StackHost): Promise<string | null> {
-  try {
-    await host.connect();
-    return null;
-  } catch (error) {
-    return (error as Error).message;
-  }
-}
-
 async function observeHost(
   stack: Stack,
   { name, address }: Host,
   reached: Promise<string | null>,
   askMs: number,
+  brief: boolean,
 ): Promise<{ readonly view: HostView; readonly ledger: readonly LedgerEntry[] }> {
   const unreachable = await reached;
   const view = { name, address, unreachable, lock: null, operationsUnknown: null };
-  if (unreachable !== null) return { view, ledger: [] };
+  if (unreachable !== null || brief) return { view, ledger: [] };
   try {
     const asked = await hostOf(stack, name).tool(["operations", String(LEDGER_LINES)], {
       seconds: askMs / 1000,
@@ -136,18 +128,26 @@ async function observeHost(
 async function observeSite(
   stack: Stack,
   site: Site,
-  reached: Promise<string | null>,
-  askMs: number,
+  {
+    reached,
+    heard,
+    askMs,
+    brief,
+  }: {
+    readonly reached: Promise<string | null>;
+    readonly heard: Promise<Heard>;
+    readonly askMs: number;
+    readonly brief: boolean;
+  },
 ): Promise<SiteAnswers> {
   const base = { site: site.name, host: site.host.name };
-  const [word, status, overSsh] = await Promise.all([
-    httpText(site, "/", askMs),
-    httpText(site, "/status", askMs),
+  const [{ word, status }, overSsh] = await Promise.all([
+    heard,
     reached.then(async (unreachable) => {
       if (unreachable !== null) return { silent: unreachable, document: null, database: null };
       const [facts, database] = await Promise.all([
         controlFacts(stack, site, askMs),
-        databaseFacts(stack, site, askMs),
+        brief ? null : databaseFacts(stack, site, askMs),
       ]);
       return { ...facts, database };
     }),
@@ -189,15 +189,6 @@ async function databaseFacts(stack: Stack, site: Site, askMs: number): Promise<D
     return JSON.parse(text) as DatabaseAnswer;
   } catch {
     // PostgreSQL does not run, or does not answer: pg-health says which.
-    return null;
-  }
-}
-
-/** A GET as the routers ask it; null when there is no answer. */
-async function httpText(site: Site, path: string, askMs: number): Promise<string | null> {
-  try {
-    return await httpGet(`http://${site.host.address}:${site.pgHealth.port}${path}`, askMs);
-  } catch {
     return null;
   }
 }

@@ -173,7 +173,7 @@ function steps(
       seconds: 5,
       mayFail: true,
     },
-    ...afterPromotion(to.name, given, null),
+    ...afterPromotion(to.name, given, null, routers),
   ];
 }
 

@@ -242,9 +242,21 @@ function leaveSteps(from: Granted, to: string): Step[] {
   ];
 }
 
-/** What is left to do once the target has left recovery; every part of it may be done again. */
-export function afterPromotion(to: string, given: GrantView, from: string | null): Step[] {
-  return [...servingSteps(to, given), ...(from === null ? [] : followingSteps(from, to)), routersStep(to)];
+/**
+ * What is left to do once the target has left recovery; every part of it may be done again.
+ * @param routers those that answer; all by default
+ */
+export function afterPromotion(
+  to: string,
+  given: GrantView,
+  from: string | null,
+  routers?: readonly string[],
+): Step[] {
+  return [
+    ...servingSteps(to, given),
+    ...(from === null ? [] : followingSteps(from, to)),
+    routersStep(to, routers),
+  ];
 }
 
 /** The new primary's grant names its timeline, and its health endpoint says primary. */
@@ -288,12 +300,12 @@ export function followingSteps(from: string, to: string): Step[] {
   ];
 }
 
-/** The proof that an application can write: through every router. */
-export function routersStep(to: string): Step {
+/** The proof that an application can write: through every router. @param routers those that answer; all by default */
+export function routersStep(to: string, routers?: readonly string[]): Step {
   return {
     id: "routers",
     title: `The routers send writes to ${to}, and a write gets there`,
-    action: { do: "await-routers", site: to },
+    action: { do: "await-routers", site: to, ...(routers === undefined ? {} : { routers }) },
     seconds: 30,
     mayFail: true,
   };

@@ -73,8 +73,13 @@ export type Action =
   | { readonly do: "await-streaming"; readonly standby: string; readonly primary: string }
   /** The standby's slots that nobody reads hold no WAL any more: they are made again, unreserved. */
   | { readonly do: "free-slots"; readonly site: string }
-  /** Every write listener of every router that answers has this site up, and no other. */
-  | { readonly do: "await-routers"; readonly site: string };
+  /** Every write listener of every router that answers has this site up, and no other; and a write gets there. */
+  | {
+      readonly do: "await-routers";
+      readonly site: string;
+      /** Routers that are asked; the others are known to be silent. @default all */
+      readonly routers?: readonly string[];
+    };
 
 export interface Step {
   /** Its phase in the ledger; unique in the plan. */
