@@ -15,6 +15,8 @@ export interface Survey {
   readonly freeBytes: number | null;
   /** ZFS dataset that the site's data lies on. */
   readonly dataset: string | null;
+  /** Why the site cannot log in at the primary for replication, as a base backup does; null when it can. */
+  readonly noLogin: string | null;
   /** Why something is not known. */
   readonly problems: readonly string[];
 }
@@ -31,7 +33,7 @@ const PRIMARY_QUERY = `select json_build_object(
   'history', (select pg_read_file('pg_wal/' || name) from pg_ls_waldir()
     where name like '%.history' order by name desc limit 1))`;
 
-/** Asks the primary and the site's host, at once. */
+/** Asks the primary and the site, at once. */
 export async function survey(stack: Stack, seen: Observation, siteName: string): Promise<Survey> {
   const problems: string[] = [];
   const attempt = async <T>(what: string, ask: () => Promise<T>): Promise<T | null> => {
@@ -46,13 +48,14 @@ export async function survey(stack: Stack, seen: Observation, siteName: string):
   const named = (name: string): Site | undefined => stack.topology.sites.find((site) => site.name === name);
   const source = primary === null || more.length > 0 ? undefined : named(primary);
   const site = named(siteName);
-  const [database, volume] = await Promise.all([
+  const [database, volume, noLogin] = await Promise.all([
     source === undefined
       ? null
       : attempt(source.name, async () =>
           readPrimary(await hostOf(stack, source.host.name).sql(source.postgres, PRIMARY_QUERY, ASK_SECONDS)),
         ),
     site === undefined ? null : attempt(site.host.name, () => volumeOf(stack, site)),
+    site === undefined || source === undefined ? null : loginProblem(stack, seen, site, source),
   ]);
   return {
     primary: source?.name ?? null,
@@ -60,6 +63,7 @@ export async function survey(stack: Stack, seen: Observation, siteName: string):
     forks: database?.forks ?? null,
     freeBytes: volume?.free ?? null,
     dataset: volume?.dataset ?? null,
+    noLogin,
     problems,
   };
 }
@@ -84,4 +88,27 @@ async function volumeOf(
   const asked = await hostOf(stack, site.host.name).tool(["volume", site.volume], { seconds: ASK_SECONDS });
   if (asked.exitCode !== 0) throw new Error(asked.stderr.trim().replace(/^error: /, ""));
   return JSON.parse(asked.stdout) as { readonly free: number; readonly dataset: string | null };
+}
+
+async function loginProblem(
+  stack: Stack,
+  seen: Observation,
+  site: Site,
+  source: Site,
+): Promise<string | null> {
+  const expected = seen.sites.find(({ name }) => name === source.name)?.systemId ?? null;
+  const at = `${source.name} (${source.host.address}:${source.postgres.port})`;
+  try {
+    const answer = await hostOf(stack, site.host.name).replicationLogin(
+      site.postgres.container,
+      { host: source.host.address, port: source.postgres.port },
+      ASK_SECONDS,
+    );
+    const [systemId = "?"] = answer.split("|");
+    return expected === null || systemId === expected
+      ? null
+      : `${at} answers ${site.name} as system ${systemId}, expected ${expected}`;
+  } catch (error) {
+    return `${site.name} cannot log in at ${at}: ${(error as Error).message}`;
+  }
 }

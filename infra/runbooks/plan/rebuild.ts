@@ -10,12 +10,10 @@ import {
   cleanSteps,
   followSwapped,
   grantStep,
-  reachStep,
   renewalOf,
   renewChecks,
-  slotStep,
   snapshotStep,
-  stopStep,
+  stopAndSlotStep,
 } from "./renew-steps.ts";
 import type { Check, Plan, Planned, Step } from "./step.ts";
 import { objections } from "./step.ts";
@@ -50,14 +48,12 @@ export function planRebuild(
 
 function rebuildSteps(renewal: Renewal, dataset: string | null): readonly Step[] {
   return [
-    reachStep(renewal),
     backupStep(renewal),
-    stopStep(renewal),
+    stopAndSlotStep(renewal),
     ...(dataset === null ? [] : [snapshotStep(renewal, dataset)]),
     asideStep(renewal),
     grantStep(renewal),
     adoptStep(renewal),
-    slotStep(renewal),
     ...followSwapped(renewal),
     ...cleanSteps(renewal, dataset !== null),
   ];
@@ -83,6 +79,10 @@ function surveyChecks(seen: Observation, site: string, survey: Survey): Check[] 
         survey.primary === null || survey.primary === seen.primaries[0]
           ? undefined
           : `it was ${survey.primary} a moment ago: try again`,
+    },
+    {
+      title: `${site} can log in at ${survey.primary ?? "the primary"} for replication`,
+      objection: survey.noLogin ?? undefined,
     },
     { title: roomTitle(survey), objection: roomObjection(seen, site, survey) },
   ];

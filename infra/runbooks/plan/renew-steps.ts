@@ -97,6 +97,19 @@ export function stopStep(renewal: Renewal): Step {
   };
 }
 
+/**
+ * Both, since the site is away meanwhile. Not earlier than the stop: while a copy is made a slot that nobody reads may be
+ * lost, and one that is read cannot be made again.
+ */
+export function stopAndSlotStep(renewal: Renewal): Step {
+  const [stop, slot] = [stopStep(renewal), slotStep(renewal)];
+  return {
+    ...stop,
+    title: `${stop.title}; ${slot.title}`,
+    action: { do: "together", actions: [stop.action, slot.action] },
+  };
+}
+
 /** Where the data lies on ZFS. It is kept when the run fails. */
 export function snapshotStep({ site, id }: Renewal, dataset: string): Step {
   return {

@@ -16,6 +16,7 @@ const survey = (more: Partial<Survey> = {}): Survey => ({
   forks: [],
   freeBytes: 10 * GIB,
   dataset: null,
+  noLogin: null,
   problems: [],
   ...more,
 });
@@ -43,11 +44,12 @@ describe("rebuild-standby", () => {
   it("copies while the old data goes on, swaps, and deletes the old data only when the new one streams", () => {
     const steps = stepsOf(rebuild());
     expect(ids(steps)).toEqual([
-      ...["reach", "backup", "stop", "aside", "grant", "adopt", "slot", "start", "stream"],
+      ...["backup", "stop", "aside", "grant", "adopt", "start", "stream"],
       ...["slots", "copy-slot", "pooler", "forget"],
     ]);
+    expect(steps[1]?.action).toMatchObject({ actions: [{ do: "order", verb: "stop" }, { do: "make-slot" }] });
     expect(steps.filter(({ final }) => final).map(({ id }) => id)).toEqual(["stream"]);
-    expect(steps.slice(9).every(({ mayFail }) => mayFail)).toBe(true);
+    expect(steps.slice(7).every(({ mayFail }) => mayFail)).toBe(true);
   });
 
   it("puts back whatever it changed, in the order that no data is ever without a name", () => {
@@ -106,6 +108,11 @@ describe("rebuild-standby", () => {
       "no room",
       rebuild(healthy, { freeBytes: GIB }),
       /chi-02 has 1.0 GiB free where the data lies, a base backup needs about 1.4 GiB: free or add space/,
+    ],
+    [
+      "no login",
+      rebuild(healthy, { noLogin: "chi-02 cannot log in at dal-01 (100.64.0.1:5432): no pg_hba.conf entry" }),
+      /chi-02 cannot log in at dal-01 \(100.64.0.1:5432\): no pg_hba.conf entry/,
     ],
     [
       "unknown room",
