@@ -149,7 +149,8 @@ export class HaPostgres extends pulumi.ComponentResource {
       systemIdentifier: first.founding.stdout.apply(
         (stdout) => /system identifier (\d+)/.exec(stdout)?.[1] ?? "",
       ),
-      taken: founded.filter(({ converted }) => converted).map(({ objects }) => objects),
+      // PostgreSQL serves by then; roles and databases are there, since it was in use, and writes wait for the routers.
+      taken: founded.filter(({ converted }) => converted).map(({ founding }) => founding),
     };
   }
 

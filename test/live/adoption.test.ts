@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { withAdopted } from "../../infra/adoption/stack-file.ts";
 import { Writer } from "../../infra/rehearsal/writer/writer.ts";
 import { STATE } from "../support/bare-world.ts";
+import type { Site } from "../../infra/topology/model.ts";
 import type { LiveWorld } from "../support/live-world.ts";
 import { liveWorld } from "../support/live-world.ts";
 import { HAND_PASSWORDS, MadeByHand } from "../support/made-by-hand.ts";
@@ -89,7 +90,8 @@ describe("a stack that runs already is adopted", { timeout: 600_000 }, () => {
     for (const container of ["heatwave-postgres", "heatwave-haproxy", "heatwave-pgbouncer-replica"])
       expect(stdout).toMatch(new RegExp(`! ${container} [0-9a-f]{12}, running since`));
     expect(stdout).toContain("POSTGRES_PASSWORD in the environment");
-    expect(stdout).toContain("Made by Kamal: heatwave-pgbouncer (service heatwave-pgbouncer)");
+    expect(stdout).toMatch(/Made by Kamal: .*heatwave-haproxy \(service heatwave-haproxy\)/);
+    expect(stdout).toContain("heatwave-pgbouncer (service heatwave-pgbouncer)");
     for (const password of Object.values(HAND_PASSWORDS)) expect(stdout).not.toContain(password);
     expect(await world.controller("cat Pulumi.production.yaml")).toBe(file);
     expect(await running()).toEqual(before);
@@ -174,13 +176,28 @@ describe("a stack that runs already is adopted", { timeout: 600_000 }, () => {
       { timeout: 30_000, interval: 1000 },
     );
 
+  /** An `up` whose conversion is killed between the stop of PostgreSQL and the grant: nobody starts it then. */
+  async function killedAfterTheStop({ name, host, postgres, pgHealth }: Site): Promise<void> {
+    const state = `${pgHealth.directory}/state`;
+    const killed = world.host(
+      host.name,
+      `docker wait ${postgres.container} && pkill -9 -f '[s]h -s -- ${name} '`,
+    );
+    const failed = await world.engine("up", "--yes");
+    expect(failed.code, failed.stdout + failed.stderr).toBe(1);
+    await killed;
+    const left = await world.host(host.name, `cd ${state} && ls && cat converting`);
+    expect(left).toMatch(/^converting$[^]*standby dal-01/m);
+    expect(left).not.toMatch(/^grant\.json$/m);
+  }
+
   it("the primary is not converted while a standby runs as it was found", async () => {
     const refused = await adopt("--convert", "dal-01");
     expect(refused.code).toBe(3);
     expect(refused.stderr).toMatch(/the primary is converted last/);
   });
 
-  it("the standby is converted by one change and one up; the primary's containers stay, and so does its PostgreSQL", async () => {
+  it("the standby is converted by one change, and by an up after one that was killed; the primary's containers stay, and so does its PostgreSQL", async () => {
     const { code, stdout, stderr } = await adopt("--convert", "chi-02");
     expect({ code }, stdout + stderr).toEqual({ code: 0 });
     const touched = await previewed();
@@ -188,6 +205,7 @@ describe("a stack that runs already is adopted", { timeout: 600_000 }, () => {
     expect(touched).toContain("replace chi-02-site-postgres");
     expect(touched).toContain("create dal-01-preparation");
     writer.mark("standby");
+    await killedAfterTheStop(live.topology.sites[1]!);
     const ran = await up();
     expect(ran.stdout + ran.stderr).toMatch(/chi-02: standby of system \d+, stopped at/);
     expect(ran.stdout + ran.stderr).toContain("pg_drop_replication_slot('standby_chi_02')");

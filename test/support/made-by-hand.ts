@@ -3,14 +3,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { rolePassword } from "../../infra/rehearsal/sql.ts";
-import type { Site, Topology } from "../../infra/topology/model.ts";
+import type { Router, Site, Topology } from "../../infra/topology/model.ts";
 import type { LiveWorld } from "./live-world.ts";
+import { RealKamal } from "./real-kamal.ts";
 import type { Rehearsal } from "./rehearsal.ts";
 import { until } from "./until.ts";
 
 /**
- * A stack as Kamal and hands have made it, before there was heatwave: the seeds' names, `docker run` with what Kamal's
- * accessories are started with, files in `/srv`, passwords in environments, and a standby from `pg_basebackup -R`.
+ * A stack as Kamal and hands have made it, before there was heatwave: the seeds' names, HAProxy as an accessory that a real
+ * Kamal boots, `docker run` for the others (with what Kamal starts accessories with, or without), files in `/srv`, passwords in
+ * environments, and a standby from `pg_basebackup -R`.
  */
 
 /** Passwords of a stack that was made by hand; what the application has is the world's. */
@@ -22,7 +24,7 @@ export const HAND_PASSWORDS = {
 
 const DATA = "/var/lib/postgresql/18/docker";
 
-/** What Kamal starts an accessory with; `service` is how it finds it again. */
+/** What Kamal 2 starts an accessory with; `service` is how it finds it again. */
 const kamal = (name: string): string =>
   `docker run --name ${name} --detach --restart unless-stopped --network kamal --log-opt max-size="10m" --label service="${name}"`;
 const byHand = (name: string): string =>
@@ -51,7 +53,8 @@ export class MadeByHand {
       await this.#pooler(site);
       await this.pgHealth(site);
     }
-    for (const router of this.#topology.routers) await this.#haproxy(router.host.name, router.container);
+    const kamal = await RealKamal.beside(this.#live.plan);
+    for (const router of this.#topology.routers) await this.#haproxy(router, kamal);
   }
 
   /** One value by SQL at a site's PostgreSQL, by the socket that the image has. */
@@ -166,15 +169,21 @@ ignore_startup_parameters = extra_float_digits,options
     );
   }
 
-  async #haproxy(host: string, container: string): Promise<void> {
-    const folder = `/srv/${container}`;
+  /** As the seed's `config/deploy.yml` has it. */
+  async #haproxy({ host, container, statsPort }: Router, kamal: RealKamal): Promise<void> {
+    const config = "config/haproxy/production.cfg";
     const text = readFileSync(new URL("./made-by-hand/haproxy.cfg", import.meta.url), "utf8");
-    await this.#file(host, `${folder}/haproxy.cfg`, text);
-    const address = this.#topology.hosts.find(({ name }) => name === host)?.address ?? "";
-    await this.#world.host(
+    const said = await kamal.boot(
+      container.replace(/^heatwave-/, ""),
       host,
-      `${kamal(container)} --publish ${address}:8404:8404 --volume ${folder}:/usr/local/etc/haproxy:ro ${this.#image("haproxy")}`,
+      {
+        image: this.#image("haproxy"),
+        port: `${host.address}:${statsPort}:8404`,
+        files: [`${config}:/usr/local/etc/haproxy/haproxy.cfg`],
+      },
+      { [config]: text },
     );
+    if (!said.includes(`docker run --name ${container} `)) throw new Error(`Kamal started nothing:\n${said}`);
   }
 }
 

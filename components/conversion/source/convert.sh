@@ -70,6 +70,12 @@ fi
 
 # --- the stop --------------------------------------------------------------------------------------------------------
 
+# Reads the control file; started before the stop, since writes wait from there on.
+reader=$(docker run --rm --detach --network none --user 999:999 --env LC_ALL=C --entrypoint sleep \
+  --volume "$volume:/var/lib/postgresql:ro" "${images%%,*}" "$((seconds + 600))") \
+  || fail "$site: no container of ${images%%,*} starts"
+leave() { docker rm -f "$reader" >/dev/null 2>&1 || :; }
+trap leave EXIT
 back() {
   rm -f "$state/converting"
   docker update --restart "${policy:-unless-stopped}" "$container" >/dev/null 2>&1 || :
@@ -84,8 +90,7 @@ if running; then
   docker update --restart no "$container" >/dev/null || { back; fail "$site: $container cannot be changed"; }
   docker stop --time "$seconds" "$container" >/dev/null || { back; fail "$site: $container does not stop"; }
 fi
-facts=$(docker run --rm --network none --user 999:999 --env LC_ALL=C --entrypoint pg_controldata \
-  --volume "$volume:/var/lib/postgresql:ro" "${images%%,*}" -D "$inside") || { back; fail "$site: pg_controldata does not read the data"; }
+facts=$(docker exec "$reader" pg_controldata -D "$inside") || { back; fail "$site: pg_controldata does not read the data"; }
 fact() { printf '%s\n' "$facts" | sed -n "s/^$1: *//p"; }
 cluster=$(fact 'Database cluster state')
 case $role/$cluster in
@@ -117,4 +122,7 @@ printf '{"systemId":"%s","epoch":1,"timeline":%s,"state":"%s","peers":[],"exclud
   "$(fact 'Database system identifier')" "$(fact "Latest checkpoint's TimeLineID")" "$right" | keep grant.json
 rm -f "$state/converting"
 sync "$state" "$data"
+# What takes its place waits for the end of this, and not for a container to be gone.
+trap - EXIT
+leave </dev/null >/dev/null 2>&1 &
 say "$site: $role of system $(fact 'Database system identifier'), stopped at $(fact 'Latest checkpoint location'); the data stays in $volume"
