@@ -31,6 +31,9 @@ export interface HostAddress {
   readonly root: string;
 }
 
+/** Where a host's firewall rules lie, below its root. */
+export const FIREWALL_RULES = "/firewall/rules";
+
 const COMMAND = "command:remote:Command";
 const CONTAINER = "docker:index/container:Container";
 /** Ends the line that installs the host tool. */
@@ -67,7 +70,7 @@ function filesOf({ name, inputs }: Declared, at: (address: string) => HostAddres
     return [
       {
         host: host().name,
-        path: `${host().root}/firewall/rules`,
+        path: `${host().root}${FIREWALL_RULES}`,
         sha256: call.sha256,
         resources: `**::${name}`,
       },

@@ -5,10 +5,11 @@ import { CONTAINER_FIELDS } from "../engine/providers/docker/container-schema.ts
 import type { Inspected } from "../engine/providers/docker/inspected.ts";
 import type { Value, ValueMap } from "../engine/values.ts";
 import type { DeclaredContainer, DeclaredFile, DeclaredStack } from "./declared.ts";
+import { FIREWALL_RULES } from "./declared.ts";
 
 /** What is not as it is declared. */
 export interface Difference {
-  readonly aspect: "role" | "file" | "image" | "container" | "database" | "health";
+  readonly aspect: "role" | "file" | "firewall" | "image" | "container" | "database" | "health";
   /** Site, router or host. */
   readonly where: string;
   /** A file's path, a container's name, a database role, … */
@@ -31,6 +32,8 @@ export type HostLook =
       readonly unsettled: ReadonlySet<string>;
       /** By name; what is missing does not exist. */
       readonly containers: ReadonlyMap<string, Inspected>;
+      /** Why the firewall's rules are not in force, in host-tool's words; undefined where they are, or none are declared. */
+      readonly unguarded: string | undefined;
     };
 
 /** What hosts have against what the program asks of them. */
@@ -54,6 +57,9 @@ export function hostDifferences(
       ];
     return [
       ...declared.files.filter((file) => file.host === host).flatMap((file) => fileDifferences(file, look)),
+      ...declared.files
+        .filter((file) => file.host === host && isFirewall(file))
+        .flatMap((file) => firewallDifferences(file, look)),
       ...declared.containers
         .filter((container) => container.host === host)
         .flatMap((container) => containerDifferences(container, look.containers.get(container.name), up)),
@@ -91,6 +97,28 @@ function fileDifferences(
         ),
       ]
     : [];
+}
+
+/** Whether a file holds the rules of a host's firewall. */
+export const isFirewall = ({ path }: Pick<DeclaredFile, "path">): boolean => path.endsWith(FIREWALL_RULES);
+
+/** The file alone proves nothing: whoever flushes a chain opens the ports, and leaves the file as it is. */
+function firewallDifferences(
+  { host, path }: DeclaredFile,
+  { unguarded }: Extract<HostLook, { readonly kind: "seen" }>,
+): readonly Difference[] {
+  if (unguarded === undefined) return [];
+  const tool = path.replace(FIREWALL_RULES, "/bin/host-tool");
+  return [
+    {
+      aspect: "firewall",
+      where: host,
+      what: "rules in the kernel",
+      declared: `those of ${path}`,
+      seen: unguarded,
+      next: `on ${host}, as root: ${tool} firewall restore, which puts them in force again; then find out who changed them`,
+    },
+  ];
 }
 
 function containerDifferences(

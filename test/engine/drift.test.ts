@@ -55,6 +55,7 @@ function faithful(host: string): SeenHost {
         .filter((container) => container.host === host)
         .map(({ name, inputs }) => [name, inspectedOf(name, inputs as ValueMap)]),
     ),
+    unguarded: undefined,
   };
 }
 
@@ -110,6 +111,28 @@ describe("production's hosts against its program", () => {
       { aspect: "file", what: second!.path, seen: "is missing" },
       { aspect: "file", what: third!.path, seen: "the same text, which its reader has not confirmed" },
     ]);
+  });
+
+  test("differ by a firewall whose rules are in their file alone, and name what puts them in force again", () => {
+    const path = "/var/lib/heatwave/firewall/rules";
+    const rules = { host: "dal-01", path, sha256: "a".repeat(64), resources: "**::dal-01-firewall-rules" };
+    const guarded = { ...declared, files: [rules], containers: [] };
+    const seen: SeenHost = {
+      ...faithful("dal-01"),
+      files: new Map([[path, rules.sha256]]),
+      unguarded: "table filter of iptables has 0 of 7 rules",
+    };
+    expect(hostDifferences(guarded, new Map([["dal-01", seen]]), "production")).toMatchObject([
+      {
+        aspect: "firewall",
+        where: "dal-01",
+        seen: "table filter of iptables has 0 of 7 rules",
+        next: expect.stringContaining("/var/lib/heatwave/bin/host-tool firewall restore") as string,
+      },
+    ]);
+    expect(
+      hostDifferences(guarded, new Map([["dal-01", { ...seen, unguarded: undefined }]]), "production"),
+    ).toEqual([]);
   });
 
   test("name what puts a file in force again, a program with what restarts its reader", () => {

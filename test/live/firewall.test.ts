@@ -87,6 +87,37 @@ describe("a stack with its firewall on", { timeout: 900_000 }, () => {
     expect(again, again.stdout + again.stderr).toMatchObject({ code: 0 });
   });
 
+  it("drift sees rules that somebody flushed, and a rule put before them; what it names puts them in force again", async () => {
+    const { name, root: place } = topology.hosts[0]!;
+    const drift = async (): Promise<readonly string[]> => {
+      const ran = await world.attempt("exec", "--", "bin/recovery", "production", "drift", "--json");
+      expect([0, 6], ran.stderr).toContain(ran.code);
+      const { differences } = JSON.parse(ran.stdout) as {
+        readonly differences: readonly { aspect: string; where: string; seen: string; next: string }[];
+      };
+      for (const one of differences) expect(one.next).toContain(`${place}/bin/host-tool firewall restore`);
+      return differences.map(({ aspect, where, seen }) => `${aspect} ${where}: ${seen}`);
+    };
+    expect(await drift()).toEqual([]);
+    await world.host(name, "iptables -F HEATWAVE");
+    expect(await drift()).toEqual([
+      expect.stringMatching(/^firewall dal-01: table filter of iptables has \d+ of \d+ rules/),
+    ]);
+    await world.host(name, `${place}/bin/host-tool firewall restore`);
+    await world.host(name, "iptables -t mangle -D FORWARD -j HEATWAVE");
+    expect(await drift()).toEqual([
+      expect.stringMatching(/^firewall dal-01: nothing of table mangle of iptables comes by/),
+    ]);
+    await world.host(name, `${place}/bin/host-tool firewall restore`);
+    await world.host(name, "iptables -I DOCKER-USER 1 -j ACCEPT");
+    expect(await drift()).toEqual([
+      expect.stringMatching(/^firewall dal-01: iptables has other rules in DOCKER-USER/),
+    ]);
+    await world.host(name, "iptables -D DOCKER-USER -j ACCEPT");
+    expect(await drift()).toEqual([]);
+    expect(await scans(STRANGER)).toEqual(sshAlone);
+  });
+
   it("switched off, it leaves no trace, and nobody's connection was touched", async () => {
     const ids = () => world.host("dal-01", "docker ps -q --no-trunc | sort");
     const before = await ids();

@@ -15,8 +15,9 @@ firewall() {
   case ${1:-} in
     apply) firewall_apply "$2" ;;
     restore) firewall_restore ;;
+    check) firewall_check ;;
     remove) firewall_remove ;;
-    *) fail "host-tool firewall: unknown word '${1:-}'; allowed: apply SHA256, restore, remove" ;;
+    *) fail "host-tool firewall: unknown word '${1:-}'; allowed: apply SHA256, restore, check, remove" ;;
   esac
 }
 
@@ -44,6 +45,18 @@ $refusal"
 # After a boot. Where the stack has none any more there is nothing to do.
 firewall_restore() {
   [ ! -e "$rules" ] || firewall_load "$rules"
+}
+
+# Changes nothing: are the rules that are kept in the kernel too, and does everything that is forwarded come by?
+firewall_check() {
+  [ -e "$rules" ] || fail "$(uname -n): there are no rules at $rules"
+  for family in $families; do
+    for hook in $HOOKS; do
+      "$family" -w 10 -t "${hook%:*}" -C "${hook#*:}" -j HEATWAVE 2>/dev/null ||
+        fail "$(uname -n): nothing of table ${hook%:*} of $family comes by heatwave's rules: ${hook#*:} has no jump to them"
+    done
+    firewall_verify "$rules"
+  done
 }
 
 # $1: the text. Each table is replaced as a whole; a jump is put in once, before everything else there.

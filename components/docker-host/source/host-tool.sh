@@ -20,6 +20,7 @@
 #                                               forgotten by the runbook that holds the lock
 #   firewall apply SHA256 | restore | remove    who may reach the stack's ports: rules (stdin) put in force, after a boot
 #                                               again, and taken away (firewall.sh)
+#   firewall check                              are they in force
 #   volume VOLUME                               free bytes and ZFS dataset of a data volume, as JSON
 #   snapshot VOLUME NAME, unsnapshot VOLUME NAME     of that dataset
 #   operations [LINES]                          the lock, whether its runbook lives, and the ledger's last lines

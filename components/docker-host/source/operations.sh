@@ -29,8 +29,9 @@ hold() {
 }
 
 lock() {
-  install -d -m 0755 "$operations"
+  # It may wait here long for a runbook that comes to nothing: a host that never had one stays as it is.
   IFS= read -r text || fail "lock: one line of JSON is expected on stdin"
+  install -d -m 0755 "$operations"
   exec 7>"$operations/guard.flock"
   flock -w 10 7 || fail "$operations: another lock is being taken, for 10 s already; try again"
   printf '%s\n' "$text" >"$lock_file.new"

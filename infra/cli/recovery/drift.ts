@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { declaredStack } from "../../drift/declared.ts";
 import type { DeclaredStack } from "../../drift/declared.ts";
 import type { Difference, HostLook } from "../../drift/drift.ts";
-import { hostDifferences } from "../../drift/drift.ts";
+import { hostDifferences, isFirewall } from "../../drift/drift.ts";
 import type { DatabaseRoles } from "../../drift/roles.ts";
 import { databaseDifferences, roleDifferences, ROLES_QUERY } from "../../drift/roles.ts";
 import type { Inspected } from "../../engine/providers/docker/inspected.ts";
 import { lookAtHost } from "../../hosts/host-files.ts";
+import type { StackHost } from "../../hosts/stack-host.ts";
 import { loadStackFile } from "../../config/load.ts";
 import { readOverlay } from "../../config/overlay.ts";
 import { judge } from "../../runbooks/judge.ts";
@@ -26,6 +27,8 @@ export interface DriftOptions {
 
 /** Seconds for the primary's answer about its roles and databases. */
 const ROLES_SECONDS = 10;
+/** Seconds for a host's word on its firewall: iptables waits 10 s for each of its locks. */
+const FIREWALL_SECONDS = 30;
 
 /** Compares what is there with what the program asks for, and prints what differs. Reads alone. */
 export async function driftVerb(name: string, options: DriftOptions): Promise<number> {
@@ -77,17 +80,30 @@ async function lookAtAll(stack: Stack, declared: DeclaredStack): Promise<Readonl
         .filter(({ host }) => host === name)
         .map((container) => container.name);
       try {
-        const contents = await lookAtHost(hostOf(stack, name), files, names);
+        const host = hostOf(stack, name);
+        const guarded = declared.files.some((file) => file.host === name && isFirewall(file));
+        const [contents, unguarded] = await Promise.all([
+          lookAtHost(host, files, names),
+          guarded ? firewallProblem(host) : undefined,
+        ]);
         const containers = (contents.containers as readonly Inspected[]).map(
           (found) => [found.Name.replace(/^\//, ""), found] as const,
         );
-        return [name, { ...contents, kind: "seen", containers: new Map(containers) }];
+        return [name, { ...contents, kind: "seen", containers: new Map(containers), unguarded }];
       } catch (error) {
         return [name, { kind: "unseen", message: (error as Error).message }];
       }
     }),
   );
   return new Map(looks);
+}
+
+/** Why the rules are not in force; undefined when they are. A rule before them is one as well: it may let in anybody. */
+async function firewallProblem(host: StackHost): Promise<string | undefined> {
+  const { exitCode, stderr } = await host.tool(["firewall", "check"], { seconds: FIREWALL_SECONDS });
+  const said = stderr.trim().split("\n").at(-1) ?? "";
+  if (exitCode === 0 && said === "") return undefined;
+  return said.replace(/^(error|warning): ([^ ]+: )?/, "") || `host-tool firewall check: code ${exitCode}`;
 }
 
 /** Where not exactly one site takes writes, topology's findings say so. */

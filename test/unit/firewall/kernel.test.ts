@@ -86,6 +86,21 @@ describe.each(["nft", "legacy"] as const)("the firewall in a kernel, by iptables
     tool("remove");
   });
 
+  it.runIf(able)("says that rules are not in force: flushed, not come by, or none kept", () => {
+    apply(text);
+    const kept = rules();
+    expect(tool("check")).toBe("");
+    lab.run("iptables -F HEATWAVE");
+    expect(() => tool("check")).toThrow(/table filter of iptables has \d+ of \d+ rules/);
+    tool("restore");
+    lab.run("ip6tables -t mangle -D FORWARD -j HEATWAVE");
+    expect(() => tool("check")).toThrow(/nothing of table mangle of ip6tables comes by heatwave's rules/);
+    tool("restore");
+    expect(rules()).toBe(kept);
+    tool("remove");
+    expect(() => tool("check")).toThrow(/there are no rules at/);
+  });
+
   it.runIf(first)("cuts off who is taken from the list, in the middle of a connection", async () => {
     apply(text);
     const talk = await lab.talk("listed", 5432);
