@@ -18,6 +18,9 @@ import type { Outcome, StepEvent } from "./run-steps.ts";
 
 /** One run of a runbook: look, check, ask, lock, look again, note, do, note, unlock. */
 
+/** Milliseconds for the locks after which a silent host is asked once more: an `up` may have been waited for. */
+const STALE_MS = 1000;
+
 export interface RunbookIo {
   readonly stack: Stack;
   /** user@machine and process id. */
@@ -77,8 +80,9 @@ async function runLocked(
   const agreed = demand(plan(first), io);
   const accepted = await io.confirm(agreed, first);
   // Writes may be waiting from here on: a dead host is not waited for, and asked while the locks are taken.
-  const silent = first.hosts.filter((host) => host.unreachable !== null).map((host) => host.name);
-  const doubts = doubt(stack, new Set(silent));
+  const silent = new Set(first.hosts.filter((host) => host.unreachable !== null).map((host) => host.name));
+  const asked = performance.now();
+  const doubts = doubt(stack, silent);
   const locks = await takeLocks({
     lock: { stack: stack.name, verb: agreed.verb, id, who: io.who, since: now(), token: id },
     hosts: reachable(stack, first),
@@ -87,7 +91,8 @@ async function runLocked(
   let kept = false;
   try {
     // What was true before the lock may not be true any more.
-    const seen = await observe(stack, { ...look, doubts });
+    const stale = performance.now() - asked > STALE_MS;
+    const seen = await observe(stack, { ...look, doubts: stale ? doubt(stack, silent) : doubts });
     const again = plan(seen);
     if (!again.ok) throw new RunbookError("refused", objections(again.checks).join("; "), again.next);
     const entry = beginning(again.plan, id, io.who, accepted);
