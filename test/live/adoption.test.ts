@@ -176,6 +176,22 @@ describe("a stack that runs already is adopted", { timeout: 600_000 }, () => {
       { timeout: 30_000, interval: 1000 },
     );
 
+  /** What happened to containers of a host, milliseconds after a moment: where the time of a conversion goes. */
+  async function eventsSince(host: string, since: string): Promise<string> {
+    const events = await world.host(
+      host,
+      `docker events --since ${since} --until $(date +%s.%N) --filter type=container --format '{{.TimeNano}} {{.Action}} {{.Actor.Attributes.name}}'`,
+    );
+    return events
+      .split("\n")
+      .filter((line) => /^\d+ (create|start|die|destroy) /.test(line))
+      .map((line) => {
+        const [at = "0", ...words] = line.split(" ");
+        return `${Math.round(Number(at) / 1e6 - Number(since) * 1000)} ms ${words.join(" ")}`;
+      })
+      .join("\n");
+  }
+
   /** An `up` whose conversion is killed between the stop of PostgreSQL and the grant: nobody starts it then. */
   async function killedAfterTheStop({ name, host, postgres, pgHealth }: Site): Promise<void> {
     const state = `${pgHealth.directory}/state`;
@@ -227,7 +243,9 @@ describe("a stack that runs already is adopted", { timeout: 600_000 }, () => {
     expect({ code }, stdout + stderr).toEqual({ code: 0 });
     expect(await world.controller("cat Pulumi.production.yaml")).not.toContain("heatwave:adopted");
     writer.mark("primary");
+    const since = (await world.host("dal-01", "date +%s.%N")).trim();
     const ran = await up();
+    console.log(await eventsSince("dal-01", since));
     expect(ran.stdout + ran.stderr).toMatch(/dal-01: primary of system \d+, stopped at/);
     await clean();
     await streams("chi-02", "dal-01");
