@@ -132,25 +132,23 @@ export class HaPostgres extends pulumi.ComponentResource {
         preparations,
       };
       return {
-        site,
         name: site.name,
         siteArgs,
         component: new Site(siteName(site), siteArgs, { parent: this }),
       };
     });
     const components = declared.map(({ component }) => component);
-    const founded = declared.map(({ site, name, siteArgs, component }) => ({
-      converted: site.converted,
-      ...component.found(name, siteArgs, components),
-    }));
+    const founded = declared.map(({ name, siteArgs, component }) =>
+      component.found(name, siteArgs, components),
+    );
     const first = founded[0];
     if (first === undefined) throw new pulumi.ResourceError("a stack needs at least one site", this);
     return {
       systemIdentifier: first.founding.stdout.apply(
         (stdout) => /system identifier (\d+)/.exec(stdout)?.[1] ?? "",
       ),
-      // PostgreSQL serves by then; roles and databases are there, since it was in use, and writes wait for the routers.
-      taken: founded.filter(({ converted }) => converted).map(({ founding }) => founding),
+      // Writes are down from there on: routers are made anew beside PostgreSQL, and take it up when it serves (start.sh).
+      taken: components.flatMap(({ instance }) => instance.converted),
     };
   }
 

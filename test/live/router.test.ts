@@ -28,6 +28,22 @@ describe.skipIf(haproxy === undefined)(`a router (HAProxy ${haproxyNote})`, () =
       await meets(vip, "chi");
     });
 
+    it("takes up who says primary only after the start at its first yes, and not after HAProxy's checks", async () => {
+      const chi = await chicago("standby");
+      const vip = await router({
+        sites: [await dallas("standby"), chi],
+        settings: { check: { inter: "2s", rise: 2, fall: 3 } },
+      });
+      await vip.start();
+      expect(Object.keys(await vip.traffic(500))).toEqual(["refused"]);
+      chi.health = "primary";
+      const before = performance.now();
+      await meets(vip, "chi");
+      // Half a second between two looks; two checks would be 2 s at least.
+      expect(performance.now() - before).toBeLessThan(1500);
+      expect(Object.keys(await vip.traffic(500))).toEqual(["chi"]);
+    });
+
     it("would send writes to a standby without start.sh: HAProxy's own start of the same configuration", async () => {
       const vip = await router({
         sites: [await dallas("standby"), await chicago("standby")],

@@ -37,7 +37,7 @@ ask() {
 
 # --- what it is ------------------------------------------------------------------------------------------------------
 
-follow='' policy=''
+follow='' policy='' slot=''
 if running; then
   [ "$(ask 'show data_directory')" = "$inside" ] || fail "$site: $container runs on $(ask 'show data_directory'), not on $inside"
   policy=$(docker inspect --format '{{.HostConfig.RestartPolicy.Name}}' "$container")
@@ -51,7 +51,6 @@ if running; then
     done
     [ -n "$follow" ] || fail "$site streams from $upstream, which is the address of no other site of the stack ($*)"
     slot=$(ask 'show primary_slot_name')
-    [ -z "$slot" ] || say "$site: slot $slot at $follow keeps WAL from now on; when $site streams again: select pg_drop_replication_slot('$slot')"
   else
     role=primary
     for other; do
@@ -63,7 +62,7 @@ if running; then
   fi
 elif [ -e "$state/converting" ]; then
   # An earlier run was killed between the stop and the grant.
-  read -r role follow policy <"$state/converting"
+  read -r role follow policy slot <"$state/converting"
 else
   fail "$site: $container does not run, so nobody knows what its data is: docker start $container there, then run up again"
 fi
@@ -81,7 +80,7 @@ back() {
   docker update --restart "${policy:-unless-stopped}" "$container" >/dev/null 2>&1 || :
   docker start "$container" >/dev/null 2>&1 && say "$site: $container was started again" >&2
 }
-printf '%s %s %s\n' "$role" "${follow:--}" "${policy:-no}" >"$state/converting"
+printf '%s %s %s %s\n' "$role" "${follow:--}" "${policy:-no}" "$slot" >"$state/converting"
 trap 'back; exit 1' INT TERM HUP
 if running; then
   # What the stop has to write is written before it.
@@ -126,3 +125,4 @@ sync "$state" "$data"
 trap - EXIT
 leave </dev/null >/dev/null 2>&1 &
 say "$site: $role of system $(fact 'Database system identifier'), stopped at $(fact 'Latest checkpoint location'); the data stays in $volume"
+[ -z "$slot" ] || say "$site: slot $slot at $follow keeps WAL from now on; when $site streams again: select pg_drop_replication_slot('$slot')"

@@ -90,10 +90,17 @@ cli() { printf '%s\n' "$1" | timeout "${2:-30}" nc 127.0.0.1 "$cli_port"; }
 
 ping() { cli '@1 show info' 2 2>/dev/null | grep -q '^Name: HAProxy'; }
 
-# Commands with `;` between them, one after the other. Nobody is there any more who could be told of one that failed.
+# Commands with `;` between them, one after the other. Nobody is there any more who could be told of one that failed. The
+# master listens a moment later than its worker, and starts itself anew at a reload: nc ends with 1 where it is refused.
 tell() {
   printf '%s\n' "$1" | tr ';' '\n' | while IFS= read -r command; do
-    cli "@1 $command" 2 >/dev/null 2>&1 || true
+    refusals=0 code=0
+    cli "@1 $command" 2 >/dev/null 2>&1 || code=$?
+    while [ "$code" -eq 1 ] && [ "$refusals" -lt 20 ]; do
+      refusals=$((refusals + 1)) code=0
+      sleep 0.1
+      cli "@1 $command" 2 >/dev/null 2>&1 || code=$?
+    done
   done
 }
 
@@ -121,6 +128,31 @@ guard() {
   }
 }
 
+# Rows of file $1 whose path nobody of the list $2 serves.
+unserved() {
+  awk -v up=" $(one_line "$2") " '
+    $5 != $1 "/" $2 { next }
+    index(up, " " $5 " ") { served[$8] }
+    { row[NR] = $0; path[NR] = $8 }
+    END { for (n = 1; n <= NR; n++) if (n in row && !(path[n] in served)) print row[n] }' "$1"
+}
+
+# Whoever begins to answer after HAProxy has started would be let in `rise` checks later, `inter` apart: seconds in which
+# everybody is refused though somebody takes writes (a host that boots, all containers made anew). So where nobody
+# answered at the start ($1: its servers) they are asked on for half a minute, and the first yes counts, as it does then.
+# Where somebody did HAProxy's checks decide: a late yes of a primary that a switchover stops must not bring it back.
+first_look() {
+  looks=0
+  while [ -s "$1" ] && [ "$looks" -lt 60 ]; do
+    running=$(cli '@1 show servers state' 2 | awk '$6 == 2 { print $2 "/" $4 }')
+    unserved "$1" "$running" >"$1.new" && mv "$1.new" "$1"
+    for owner in $(ask <"$1"); do tell "set server $owner health up"; done
+    looks=$((looks + 1))
+    sleep 0.5
+  done
+  rm -f "$1"
+}
+
 run() {
   [ -w "$folder" ] || fail "$folder: not writable for uid $(id -u); allowed: a folder of uid 99; fix: chown 99:99 it on the host"
   # Of the container before: its sockets, and a state that may no longer be true.
@@ -128,10 +160,11 @@ run() {
   servers >"$folder/servers"
   answers=$(ask <"$folder/servers")
   write_state "$folder/servers" /dev/null "$answers"
+  unserved "$folder/servers" "$answers" >"$folder/unserved"
   echo "router: yes from $(one_line "${answers:-nobody}"); every other server starts down" >&2
   # HAProxy has read the file once its socket is there. A reload by another hand must not find it again later.
   # (Twice forked: a child of the container's init, not one that HAProxy would report as lost.)
-  ( (until [ -S "$folder/admin.sock" ]; do sleep 0.1; done && rm -f "$state") & )
+  ( (until [ -S "$folder/admin.sock" ]; do sleep 0.1; done && rm -f "$state" && first_look "$folder/unserved") & )
   exec haproxy -W -db -S "$folder/master.sock,mode,666,level,admin" -S "127.0.0.1:$cli_port,level,admin" -f "$cfg"
 }
 
