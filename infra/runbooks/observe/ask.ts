@@ -5,7 +5,7 @@ import type { Site } from "../../topology/model.ts";
 /** Whether a host can be reached, and what a site says to everybody: the questions that need no login to be answered. */
 
 /** Null when the host can be reached; else why not. */
-export async function login(host: StackHost): Promise<string | null> {
+export async function login(host: Pick<StackHost, "connect">): Promise<string | null> {
   try {
     await host.connect();
     return null;

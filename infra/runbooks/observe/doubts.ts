@@ -22,7 +22,10 @@ export const NO_DOUBTS: Doubts = { logins: new Map(), heard: new Map() };
 
 /** Asks now. @param silent hosts that did not answer */
 export function doubt(
-  { topology, hosts }: { readonly topology: Topology; readonly hosts: ReadonlyMap<string, StackHost> },
+  {
+    topology,
+    hosts,
+  }: { readonly topology: Topology; readonly hosts: ReadonlyMap<string, Pick<StackHost, "connect">> },
   silent: ReadonlySet<string>,
 ): Doubts {
   return {
