@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { withAdopted } from "../../infra/adoption/stack-file.ts";
 import { Writer } from "../../infra/rehearsal/writer/writer.ts";
-import { STATE } from "../support/bare-world.ts";
 import type { Site } from "../../infra/topology/model.ts";
+import { STATE } from "../support/bare-world.ts";
 import type { LiveWorld } from "../support/live-world.ts";
 import { liveWorld } from "../support/live-world.ts";
 import { HAND_PASSWORDS, MadeByHand } from "../support/made-by-hand.ts";
@@ -91,7 +91,7 @@ describe("a stack that runs already is adopted", { timeout: 600_000 }, () => {
       expect(stdout).toMatch(new RegExp(`! ${container} [0-9a-f]{12}, running since`));
     expect(stdout).toContain("POSTGRES_PASSWORD in the environment");
     expect(stdout).toMatch(/Made by Kamal: .*heatwave-haproxy \(service heatwave-haproxy\)/);
-    expect(stdout).toContain("heatwave-pgbouncer (service heatwave-pgbouncer)");
+    expect(stdout).toContain("Made by Kamal: heatwave-pgbouncer (service heatwave-pgbouncer)");
     for (const password of Object.values(HAND_PASSWORDS)) expect(stdout).not.toContain(password);
     expect(await world.controller("cat Pulumi.production.yaml")).toBe(file);
     expect(await running()).toEqual(before);

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { docker } from "../../infra/rehearsal/docker.ts";
@@ -43,15 +43,6 @@ export class RealKamal {
     accessory: Accessory,
     files: Readonly<Record<string, string>>,
   ): Promise<string> {
-    return this.#run(host, { [name]: accessory }, files, ["accessory", "boot", name]);
-  }
-
-  async #run(
-    host: Host,
-    accessories: Readonly<Record<string, Accessory>>,
-    files: Readonly<Record<string, string>>,
-    verb: readonly string[],
-  ): Promise<string> {
     const deploy = {
       service: "heatwave",
       image: "heatwave/app",
@@ -65,9 +56,7 @@ export class RealKamal {
         keys_only: true,
         keys: ["/etc/heatwave/id_ed25519"],
       },
-      accessories: Object.fromEntries(
-        Object.entries(accessories).map(([key, one]) => [key, { ...one, host: host.address }]),
-      ),
+      accessories: { [name]: { ...accessory, host: host.address } },
     };
     const folder = mkdtempSync(join(tmpdir(), "heatwave-kamal-"));
     try {
@@ -77,12 +66,11 @@ export class RealKamal {
         mkdirSync(dirname(join(folder, path)), { recursive: true });
         writeFileSync(join(folder, path), text);
       }
-      chmodSync(folder, 0o755);
       const { container } = this.#plan.controller;
       return await docker([
         ...["run", "--rm", "--network", `container:${container}`, "--volumes-from", container],
         // There is no repository whose commit would be the version.
-        ...["--volume", `${folder}:/app`, this.#image, ...verb, "--version", "1"],
+        ...["--volume", `${folder}:/app`, this.#image, "accessory", "boot", name, "--version", "1"],
       ]);
     } finally {
       rmSync(folder, { recursive: true });

@@ -50,13 +50,7 @@ firewall_restore() {
 # Changes nothing: are the rules that are kept in the kernel too, and does everything that is forwarded come by?
 firewall_check() {
   [ -e "$rules" ] || fail "$(uname -n): there are no rules at $rules"
-  for family in $families; do
-    for hook in $HOOKS; do
-      "$family" -w 10 -t "${hook%:*}" -C "${hook#*:}" -j HEATWAVE 2>/dev/null ||
-        fail "$(uname -n): nothing of table ${hook%:*} of $family comes by heatwave's rules: ${hook#*:} has no jump to them"
-    done
-    firewall_verify "$rules"
-  done
+  for family in $families; do firewall_verify "$rules"; done
 }
 
 # $1: the text. Each table is replaced as a whole; a jump is put in once, before everything else there.
@@ -82,6 +76,8 @@ firewall_verify() {
     wanted=$(awk -v table="*$table" -v skip="$skip" '/^\*/ { on = $0 == table } on && $1 != skip && / -A |^-A / { n++ } END { print n + 0 }' "$1")
     found=$("$family" -w 10 -t "$table" -S | grep -c -E '^-A HEATWAVE(-PEERS)? ' || :)
     [ "$found" = "$wanted" ] || fail "$(uname -n): table $table of $family has $found of $wanted rules; fix: see what else sets rules there ($family -t $table -S), then run \`pulumi up\` again"
+    "$family" -w 10 -t "$table" -C "$chain" -j HEATWAVE 2>/dev/null ||
+      fail "$(uname -n): nothing of table $table of $family comes by heatwave's rules: $chain has no jump to them"
     "$family" -w 10 -t "$table" -S "$chain" | grep '^-A' | head -n 1 | grep -q -e '-j HEATWAVE$' ||
       say "warning: $(uname -n): $family has other rules in $chain (table $table) before heatwave's; fix: see $family -t $table -S $chain"
   done

@@ -94,12 +94,13 @@ ping() { cli '@1 show info' 2 2>/dev/null | grep -q '^Name: HAProxy'; }
 # master listens a moment later than its worker, and starts itself anew at a reload: nc ends with 1 where it is refused.
 tell() {
   printf '%s\n' "$1" | tr ';' '\n' | while IFS= read -r command; do
-    refusals=0 code=0
-    cli "@1 $command" 2 >/dev/null 2>&1 || code=$?
-    while [ "$code" -eq 1 ] && [ "$refusals" -lt 20 ]; do
-      refusals=$((refusals + 1)) code=0
-      sleep 0.1
+    tries=0
+    while [ "$tries" -lt 20 ]; do
+      code=0
       cli "@1 $command" 2 >/dev/null 2>&1 || code=$?
+      [ "$code" -eq 1 ] || break
+      tries=$((tries + 1))
+      sleep 0.1
     done
   done
 }

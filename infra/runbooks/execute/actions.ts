@@ -4,6 +4,7 @@ import type { Site } from "../../topology/model.ts";
 import type { SiteView } from "../observe/observation.ts";
 import type { Stack } from "../observe/observe.ts";
 import { hostOf } from "../observe/observe.ts";
+import { replicationLogin } from "../observe/replication-login.ts";
 import { siteView } from "../observe/site-state.ts";
 import type { SiteDocument } from "../observe/site-state.ts";
 import type { Action } from "../plan/step.ts";
@@ -96,7 +97,13 @@ export class Actions {
         this.#routers.dismiss();
         return;
       case "reverse":
-        return this.#reverse(action.from, action.to, action.systemId, seconds);
+        return replicationLogin(
+          this.#stack,
+          this.#site(action.from),
+          this.#site(action.to),
+          action.systemId,
+          seconds,
+        );
       case "hold":
         return this.#routers.hold();
       case "release":
@@ -198,18 +205,6 @@ export class Actions {
       limitMs,
       onLine,
     });
-  }
-
-  /** As `from` will log in to follow `to`. */
-  async #reverse(from: string, to: string, systemId: string, seconds: number): Promise<void> {
-    const [old, next] = [this.#site(from), this.#site(to)];
-    const answer = await hostOf(this.#stack, old.host.name).replicationLogin(
-      old.postgres.container,
-      { host: next.host.address, port: next.postgres.port },
-      seconds,
-    );
-    if (answer.split("|")[0] !== systemId)
-      throw new Error(`${to} answers ${from} as system ${answer.split("|")[0] ?? "?"}, expected ${systemId}`);
   }
 
   async #sql(name: string, statement: string, seconds: number): Promise<void> {

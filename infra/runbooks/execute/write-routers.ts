@@ -8,7 +8,7 @@ import { serversOf } from "../../topology/proxies.ts";
 import type { ListenerView } from "../observe/observation.ts";
 import { listenerViews, statRows } from "../observe/router-state.ts";
 import { allOf } from "./all-of.ts";
-import { hostOf } from "../observe/observe.ts";
+import { hostOf, routersOf } from "../observe/observe.ts";
 import type { Stack } from "../observe/observe.ts";
 
 /** Milliseconds for one line of commands at a router. */
@@ -27,10 +27,6 @@ export class WriteRouters {
 
   constructor(stack: Stack) {
     this.#stack = stack;
-  }
-
-  get #routers(): readonly Router[] {
-    return this.#stack.topology.routers;
   }
 
   get #listeners(): readonly Listener[] {
@@ -105,10 +101,9 @@ export class WriteRouters {
     const said = (router: Router, site: string, word: "up" | "down"): string[] =>
       this.#servers(router, site).map((server) => health(server, word));
     await this.#each(async (router, host) => {
-      if (only?.includes(router.name) === false) return;
       const commands = [...down.flatMap((site) => said(router, site, "down")), ...said(router, up, "up")];
       await ask(router, host, [...commands, ...this.#letThrough()]);
-    });
+    }, only);
   }
 
   /** Its sessions end at once: HAProxy shuts those of a server in maint. */
@@ -146,9 +141,8 @@ export class WriteRouters {
    * @param only names of the routers that are asked; all by default
    */
   async objection(site: string, only?: readonly string[]): Promise<string | undefined> {
-    const asked = this.#routers.filter(({ name }) => only?.includes(name) !== false);
     const wrong = await Promise.all(
-      asked.map(async (router): Promise<string | undefined> => {
+      routersOf(this.#stack, only).map(async (router): Promise<string | undefined> => {
         const host = hostOf(this.#stack, router.host.name);
         try {
           await host.connect();
@@ -219,8 +213,12 @@ export class WriteRouters {
   }
 
   /** At all routers at once; every one is tried. @throws Error that names the first router that failed */
-  async #each(act: (router: Router, host: StackHost) => Promise<unknown>): Promise<void> {
-    await allOf(this.#routers.map((router) => act(router, hostOf(this.#stack, router.host.name))));
+  async #each(
+    act: (router: Router, host: StackHost) => Promise<unknown>,
+    only?: readonly string[],
+  ): Promise<void> {
+    const routers = routersOf(this.#stack, only);
+    await allOf(routers.map((router) => act(router, hostOf(this.#stack, router.host.name))));
   }
 }
 

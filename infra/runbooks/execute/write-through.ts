@@ -1,6 +1,6 @@
 import type { ControlEnd } from "../../hosts/control-socket.ts";
 import type { Site } from "../../topology/model.ts";
-import { hostOf } from "../observe/observe.ts";
+import { hostOf, routersOf } from "../observe/observe.ts";
 import type { Stack } from "../observe/observe.ts";
 
 /** Milliseconds for one write. */
@@ -26,9 +26,7 @@ export async function writeObjection(
   only?: readonly string[],
 ): Promise<string | undefined> {
   const writes = stack.topology.listeners.filter(({ route }) => route === "write");
-  const ways = stack.topology.routers
-    .filter(({ name }) => only?.includes(name) !== false)
-    .flatMap((router) => writes.map((listener) => ({ router, listener })));
+  const ways = routersOf(stack, only).flatMap((router) => writes.map((listener) => ({ router, listener })));
   const wrong = await Promise.all(
     ways.map(async ({ router, listener }): Promise<string | undefined> => {
       try {

@@ -103,6 +103,11 @@ export function hostOf(stack: Stack, name: string): StackHost {
   return host;
 }
 
+/** @param only names; all by default */
+export function routersOf({ topology }: Stack, only?: readonly string[]): readonly Router[] {
+  return only === undefined ? topology.routers : topology.routers.filter(({ name }) => only.includes(name));
+}
+
 async function observeHost(
   stack: Stack,
   { name, address }: Host,

@@ -2,6 +2,7 @@ import type { Site } from "../../topology/model.ts";
 import type { Observation } from "./observation.ts";
 import { hostOf } from "./observe.ts";
 import type { Stack } from "./observe.ts";
+import { replicationLogin } from "./replication-login.ts";
 
 /** What a rejoin or a rebuild has to know beyond a look at the stack. Unknown is null, with the reason. */
 export interface Survey {
@@ -96,19 +97,13 @@ async function loginProblem(
   site: Site,
   source: Site,
 ): Promise<string | null> {
-  const expected = seen.sites.find(({ name }) => name === source.name)?.systemId ?? null;
-  const at = `${source.name} (${source.host.address}:${source.postgres.port})`;
+  const systemId = seen.sites.find(({ name }) => name === source.name)?.systemId;
+  if (systemId == null) return null;
   try {
-    const answer = await hostOf(stack, site.host.name).replicationLogin(
-      site.postgres.container,
-      { host: source.host.address, port: source.postgres.port },
-      ASK_SECONDS,
-    );
-    const [systemId = "?"] = answer.split("|");
-    return expected === null || systemId === expected
-      ? null
-      : `${at} answers ${site.name} as system ${systemId}, expected ${expected}`;
+    await replicationLogin(stack, site, source, systemId, ASK_SECONDS);
+    return null;
   } catch (error) {
+    const at = `${source.name} (${source.host.address}:${source.postgres.port})`;
     return `${site.name} cannot log in at ${at}: ${(error as Error).message}`;
   }
 }
