@@ -124,7 +124,7 @@ export class Actions {
         return this.#routers.clear(action.primary);
       case "await-logins":
         return this.#poolers.awaitLogins(action.site, seconds * 1000, () =>
-          this.#routers.sessionsAt(action.site),
+          this.#routers.sentTo(action.site),
         );
       case "pause":
         return this.#poolers.pause(action.site, seconds * 1000);

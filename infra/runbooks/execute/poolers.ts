@@ -1,5 +1,7 @@
 import { hostOf } from "../observe/observe.ts";
 import type { Stack } from "../observe/observe.ts";
+import type { LoginLook } from "./logins.ts";
+import { awaitLogins } from "./logins.ts";
 import { PoolerConsole } from "./pooler-console.ts";
 
 /** Milliseconds until a console must answer: a container is started for it. */
@@ -8,6 +10,9 @@ const ASK_MS = 5000;
 
 /** Databases of PgBouncer that are not the application's. */
 const OWN = new Set(["pgbouncer", "heatwave_health"]);
+
+/** What routers have of one site. */
+export type Sent = Pick<LoginLook, "taken" | "connectMs">;
 
 /** The consoles of sites' poolers, for as long as a run lasts. */
 export class Poolers {
@@ -33,21 +38,20 @@ export class Poolers {
   }
 
   /**
-   * Waits until nobody is in the middle of a login, as long as that may take: nobody in one at the pooler, and as many
-   * clients there as the routers have sent. A connection that HAProxy has just taken is not at the pooler yet.
-   * @param sent connections that the routers have to this site now
+   * Waits until nobody is in the middle of a login, as long as that may take.
+   * @param sent what the routers have of this site now
    */
-  async awaitLogins(site: string, limitMs: number, sent: () => Promise<number>): Promise<void> {
+  async awaitLogins(site: string, limitMs: number, sent: () => Promise<Sent>): Promise<void> {
     const [console] = await this.open(site);
-    const until = performance.now() + limitMs;
-    while (performance.now() < until) {
-      const [lists, pools, wanted] = await Promise.all([
+    await awaitLogins(async () => {
+      const [lists, pools, routers] = await Promise.all([
         console.ask("show lists", limitMs),
         console.ask("show pools", limitMs),
         sent(),
       ]);
-      if (/^login_clients\|0$/m.test(lists) && clientsIn(pools) >= wanted) return;
-    }
+      const [, loggingIn = "0"] = /^login_clients\|(\d+)$/m.exec(lists) ?? [];
+      return { loggingIn: Number(loggingIn), clients: clientsIn(pools), ...routers };
+    }, limitMs);
   }
 
   /** Running transactions end, new ones wait. @throws Error when they do not end within the limit; then nothing is paused */

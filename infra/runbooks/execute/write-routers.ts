@@ -8,6 +8,7 @@ import { serversOf } from "../../topology/proxies.ts";
 import type { ListenerView } from "../observe/observation.ts";
 import { listenerViews, statRows } from "../observe/router-state.ts";
 import { allOf } from "./all-of.ts";
+import type { Sent } from "./poolers.ts";
 import { hostOf, routersOf } from "../observe/observe.ts";
 import type { Stack } from "../observe/observe.ts";
 
@@ -74,15 +75,22 @@ export class WriteRouters {
     await this.#command(() => this.#listeners.map(({ name }) => `set maxconn frontend ${name} 0`));
   }
 
-  /** Connections that the routers have to a site now. */
-  async sessionsAt(site: string): Promise<number> {
-    let sum = 0;
+  /** What the routers have taken for a site by now: also what is with no server yet, which HAProxy counts at its front alone. */
+  async sentTo(site: string): Promise<Sent> {
+    let taken = 0;
+    let connectMs = 0;
     await this.#each(async (router, host) => {
       const rows = statRows(await host.haproxy(router.container, "show stat", COMMAND_MS));
-      for (const { proxy, name } of this.#servers(router, site))
-        sum += Number(rows.find((row) => row["pxname"] === proxy && row["svname"] === name)?.["scur"] ?? 0);
+      const value = (proxy: string, name: string, field: string): number =>
+        Number(rows.find((row) => row["pxname"] === proxy && row["svname"] === name)?.[field] ?? 0);
+      for (const listener of this.#listeners) {
+        taken += value(listener.name, "FRONTEND", "scur");
+        for (const { proxy, name } of serversOf(this.#stack.topology, router, listener))
+          if (name === site) connectMs = Math.max(connectMs, value(proxy, name, "ctime"));
+          else taken -= value(proxy, name, "scur");
+      }
     });
-    return sum;
+    return { taken, connectMs };
   }
 
   /**
