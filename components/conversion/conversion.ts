@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { Secrets, StackConfig } from "../../infra/config/schema.ts";
@@ -14,12 +13,14 @@ export interface PreparationArgs {
   readonly dockerHost: DockerHost;
   readonly postgres: StackConfig["postgres"];
   readonly secrets: Secrets;
+  /** heatwave's routers take the place of those that were found, while the site is as it was. */
+  readonly routed: boolean;
 }
 
 /** Readies a site that still runs as it was found for standbys of heatwave. */
 export function createPreparation(
   name: string,
-  { topology, site, dockerHost, postgres, secrets }: PreparationArgs,
+  { dockerHost, ...what }: PreparationArgs,
   opts: pulumi.CustomResourceOptions,
 ): remote.Command {
   return new remote.Command(
@@ -27,7 +28,7 @@ export function createPreparation(
     {
       connection: dockerHost.connection,
       create: `${dockerHost.sudo}sh -s`,
-      stdin: pulumi.secret(renderPreparation(topology, site, postgres, secrets)),
+      stdin: pulumi.secret(renderPreparation(what)),
       logging: remote.Logging.StdoutAndStderr,
     },
     opts,
@@ -63,10 +64,9 @@ export function createConversion(
     name,
     {
       connection: dockerHost.connection,
-      create: `${dockerHost.sudo}sh -s -- ${words.join(" ")}`,
-      stdin: readFileSync(new URL("./source/convert.sh", import.meta.url), "utf8"),
+      create: `${dockerHost.tool} found convert ${words.join(" ")}`,
       logging: remote.Logging.StdoutAndStderr,
     },
-    { ...opts, hideDiffs: ["stdin"], customTimeouts: { create: "15m", update: "15m" } },
+    { ...opts, customTimeouts: { create: "15m", update: "15m" } },
   );
 }

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { StackConfig } from "../../infra/config/schema.ts";
 import type { Host, Topology } from "../../infra/topology/model.ts";
 import type { AdoptedIds } from "../../infra/topology/places.ts";
-import { isAdopted } from "../../infra/topology/places.ts";
+import { isAdopted, lists } from "../../infra/topology/places.ts";
 import { adoptRouter, adoptSite } from "../adopted/adopted-parts.ts";
 import { createPreparation } from "../conversion/conversion.ts";
 import { DockerHost } from "../docker-host/docker-host.ts";
@@ -83,9 +83,15 @@ export class HaPostgres extends pulumi.ComponentResource {
     const hosts = new Map(topology.hosts.map((host) => [host.name, this.createHost(host, topology, after)]));
     this.createFirewalls(args, hosts);
     const guard = new ReplacementGuard(name, topology);
-    const { systemIdentifier, taken } = this.createSites(args, hosts, guard);
+    const preparations = this.adoptSites(args, hosts);
+    const { systemIdentifier, converted } = this.createSites(args, hosts, guard, preparations);
     this.systemIdentifier = systemIdentifier;
-    this.createRouters(args, hosts, guard, taken);
+    // The only site's writes are down from its conversion on: the routers are made anew beside PostgreSQL, and take it up when
+    // it serves (start.sh). Of several sites the primary is not touched when they are.
+    this.createRouters(args, hosts, guard, [
+      ...preparations,
+      ...(topology.sites.length === 1 ? converted : []),
+    ]);
     for (const site of topology.retired) {
       guard.retires(site, instanceName(site));
       new RetiredSite(siteName(site), { site, dockerHost: hostOf(hosts, site.host) }, { parent: this });
@@ -117,9 +123,9 @@ export class HaPostgres extends pulumi.ComponentResource {
     args: HaPostgresArgs,
     hosts: ReadonlyMap<string, DockerHost>,
     guard: ReplacementGuard,
-  ): { readonly systemIdentifier: pulumi.Output<string>; readonly taken: readonly pulumi.Resource[] } {
+    preparations: readonly pulumi.Resource[],
+  ): { readonly systemIdentifier: pulumi.Output<string>; readonly converted: readonly pulumi.Resource[] } {
     const { topology, config } = args;
-    const preparations = this.adoptSites(args, hosts);
     const made = topology.sites.filter((site) => !isAdopted(site, args.adopted));
     const declared = made.map((site) => {
       const siteArgs: SiteArgs = {
@@ -147,8 +153,7 @@ export class HaPostgres extends pulumi.ComponentResource {
       systemIdentifier: first.founding.stdout.apply(
         (stdout) => /system identifier (\d+)/.exec(stdout)?.[1] ?? "",
       ),
-      // Writes are down from there on: routers are made anew beside PostgreSQL, and take it up when it serves (start.sh).
-      taken: components.flatMap(({ instance }) => instance.converted),
+      converted: components.flatMap(({ instance }) => instance.converted),
     };
   }
 
@@ -164,9 +169,10 @@ export class HaPostgres extends pulumi.ComponentResource {
         const dockerHost = hostOf(hosts, site.host);
         adoptSite(site, { adopted, provider: dockerHost.provider }, this);
         const { postgres, secrets } = config;
+        const routed = topology.routers.every((router) => !lists(adopted, router));
         return createPreparation(
           `${site.name}-preparation`,
-          { topology, site, dockerHost, postgres, secrets },
+          { topology, site, dockerHost, postgres, secrets, routed },
           { parent: this, dependsOn: [...dockerHost.ready] },
         );
       });
@@ -180,7 +186,7 @@ export class HaPostgres extends pulumi.ComponentResource {
   ): void {
     for (const router of topology.routers) {
       const dockerHost = hostOf(hosts, router.host);
-      if (adopted !== undefined) {
+      if (adopted !== undefined && lists(adopted, router)) {
         adoptRouter(router, { adopted, provider: dockerHost.provider }, this);
         continue;
       }

@@ -223,16 +223,20 @@ export function createFounding(
 /** Ensures slots everywhere, and roles and databases where the instance is the primary. Runs again when they change. */
 export function createObjects(
   name: string,
-  args: Omit<PostgresInstanceArgs, "guard">,
+  args: Omit<PostgresInstanceArgs, "guard"> & {
+    /** Another site runs as it was found, and its roles and databases are not touched yet. */
+    readonly beside: boolean;
+  },
   opts: pulumi.CustomResourceOptions,
 ): remote.Command {
-  const { topology, site, dockerHost, postgres, secrets } = args;
+  const { topology, site, dockerHost, postgres, secrets, beside } = args;
   const psql = `docker exec -i ${site.postgres.container} psql -X -q -h ${SOCKET_DIRECTORY} -p ${site.postgres.port} -U postgres -d postgres`;
   return new remote.Command(
     name,
     {
       connection: dockerHost.connection,
-      create: psql,
+      // Another line as soon as that is over: then the primary's are ensured.
+      create: `${psql}${beside ? " # beside what was found" : ""}`,
       stdin: pulumi.secret(renderObjectsSql(topology, site, postgres, secrets)),
       logging: remote.Logging.None,
     },

@@ -18,7 +18,7 @@ export interface SiteArgs {
   readonly guard: ReplacementGuard;
   /**
    * What the sites that still run as they were found need before this one is converted.
-   * @default nothing
+   * @default there are none
    */
   readonly preparations?: readonly pulumi.Resource[];
 }
@@ -89,7 +89,7 @@ export class Site extends pulumi.ComponentResource {
     );
     const objects = createObjects(
       `${name}-objects`,
-      { ...args, postgres: args.config.postgres },
+      { ...args, postgres: args.config.postgres, beside: (args.preparations ?? []).length > 0 },
       { parent: this, dependsOn: founding },
     );
     return { founding, objects };

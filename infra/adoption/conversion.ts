@@ -9,14 +9,16 @@ export interface Conversion {
   readonly site: string;
   readonly host: string;
   readonly containers: readonly string[];
-  /** No other site runs as it was found afterwards: the routers are made anew with it. */
+  /** Routers that are made anew beside it: with the last standby, or the stack's only site. */
+  readonly routers: readonly { readonly host: string; readonly container: string }[];
+  /** No other site runs as it was found afterwards. */
   readonly last: boolean;
 }
 
 /** @throws {RunbookError} refused, where it is not this site's turn */
 export function planConversion(
   stack: string,
-  { adopted, sites, primary }: Pick<StackConfig, "adopted" | "sites" | "primary">,
+  { adopted, sites, routers, primary }: Pick<StackConfig, "adopted" | "sites" | "routers" | "primary">,
   name: string,
 ): Conversion {
   const refused = (why: string, next: string): RunbookError => new RunbookError("refused", why, next);
@@ -36,12 +38,22 @@ export function planConversion(
         : `it is ${found.map((one) => one.name).join(" or ")} that can be converted`,
     );
   const last = found.length === 1;
-  if (name === primary && !last) {
+  if (name === primary && sites.length > 1) {
     const standbys = found.filter((one) => one.name !== name).map((one) => one.name);
-    throw refused(
-      `${name} is heatwave:primary, and ${standbys.join(", ")} still run as they were found: the primary is converted last`,
-      `bin/adopt ${stack} --convert ${standbys[0] ?? ""}`,
-    );
+    const [converted] = sites.filter((one) => !found.includes(one)).map((one) => one.name);
+    throw standbys.length > 0
+      ? refused(
+          `${name} is heatwave:primary, and ${standbys.join(", ")} still run as they were found: the primary is converted last`,
+          `bin/adopt ${stack} --convert ${standbys[0] ?? ""}`,
+        )
+      : refused(
+          `${name} is heatwave:primary: its PostgreSQL would be stopped with the writes on it`,
+          `bin/recovery ${stack} flip-db --to ${converted ?? "SITE"}, then this again`,
+        );
   }
-  return { at, site: name, host: site.host, containers: Object.values(site.containers), last };
+  const withRouters = sites.length === 1 || found.length === 2;
+  return {
+    ...{ at, site: name, host: site.host, containers: Object.values(site.containers), last },
+    routers: withRouters ? routers.map(({ host, container }) => ({ host, container })) : [],
+  };
 }

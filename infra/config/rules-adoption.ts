@@ -5,7 +5,7 @@ const WRITTEN = "let `bin/adopt ENV --write` write it again";
 
 /**
  * What is listed runs as it was found. A site is so as a whole, or it is converted; routers are converted with the last
- * site, which is the primary's.
+ * standby, since the writes then leave the primary that was found through them.
  */
 export function adoptionRules(config: StackConfig): Finding[] {
   const { adopted } = config;
@@ -51,7 +51,7 @@ function missing(adopted: Adopted, host: string, names: readonly string[]): Find
     }));
 }
 
-function siteFindings({ sites, primary }: StackConfig, adopted: Adopted): Finding[] {
+function siteFindings({ sites, routers, primary }: StackConfig, adopted: Adopted): Finding[] {
   return sites.flatMap((site, at): Finding[] => {
     const path = ["sites", at] as const;
     const names = Object.values(site.containers);
@@ -75,19 +75,56 @@ function siteFindings({ sites, primary }: StackConfig, adopted: Adopted): Findin
           fix: `let \`bin/adopt ENV --convert ${site.name}\` write both`,
         },
       ];
-    if (site.name === primary)
+    if (site.name === primary && routers.some((router) => isListed(adopted, router)))
       return [
         {
           path: [...path, "converted"],
           value: true,
           allowed: `false while other sites run as they were found: ${site.name} is heatwave:primary`,
-          fix: "convert the standbys first, one at a time; the primary is last, and heatwave:adopted goes with it",
+          fix: "convert the standbys first, one at a time; then move the writes (docs/adoption.md)",
         },
       ];
     return [];
   });
 }
 
-function routerFindings({ routers }: StackConfig, adopted: Adopted): Finding[] {
-  return routers.flatMap(({ host, container }) => missing(adopted, host, [container]));
+function routerFindings({ sites, routers }: StackConfig, adopted: Adopted): Finding[] {
+  const found = sites.filter(({ converted, retired }) => !converted && !retired).length;
+  const ours = routers.filter((router) => !isListed(adopted, router));
+  const first = ours[0];
+  if (found === 0)
+    return [
+      {
+        path: ["adopted"],
+        value: Object.keys(adopted).join(", "),
+        allowed: "nothing, once every site is converted",
+        fix: "take heatwave:adopted out",
+      },
+    ];
+  // A stack of one site has nobody who could take the writes over: its routers are made anew with it.
+  const withTheirs = found === 1 && sites.length > 1;
+  if (!withTheirs) return routers.flatMap(({ host, container }) => missing(adopted, host, [container]));
+  if (first === undefined || ours.length === routers.length)
+    return first === undefined && routers.length > 0
+      ? [
+          {
+            path: ["adopted"],
+            value: routers.map(({ container }) => container).join(", "),
+            allowed: "no router, once one site alone runs as it was found",
+            fix: "let `bin/adopt ENV --convert SITE` write the last standby's conversion, routers and all",
+          },
+        ]
+      : [];
+  return routers
+    .filter((router) => isListed(adopted, router))
+    .map(({ host, container }) => ({
+      path: ["adopted", host, container],
+      value: idsOn(adopted, host)[container],
+      allowed: `nothing, as for ${first.container} on ${first.host}: all routers are converted at once`,
+      fix: "let `bin/adopt ENV --convert SITE` write it",
+    }));
+}
+
+function isListed(adopted: Adopted, { host, container }: StackConfig["routers"][number]): boolean {
+  return Object.hasOwn(idsOn(adopted, host), container);
 }

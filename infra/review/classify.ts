@@ -216,8 +216,8 @@ function conversionFinding(step: PreviewStep, place: Place, stack: ReviewedStack
     writes: primary ? "interrupted" : "nothing",
     what,
     why: primary
-      ? "PostgreSQL is stopped cleanly once its standbys have what it has, and starts as heatwave's on the same data: writes pause, sessions end. Refused where a standby does not follow"
-      : "PostgreSQL is stopped cleanly, and starts as heatwave's on the same data. Refused where it is the primary and a standby does not follow, and where it does not stream",
+      ? "PostgreSQL is stopped cleanly, and starts as heatwave's on the same data: writes pause, sessions end. Refused where there is another site to flip to"
+      : "PostgreSQL is stopped cleanly, and starts as heatwave's on the same data. Refused where it takes the writes, and where it does not stream",
     afterwards: [],
   };
 }

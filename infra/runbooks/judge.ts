@@ -14,15 +14,11 @@ export type { Code, Finding, Level } from "./judge/finding.ts";
 export function judge(seen: Observation): readonly [Finding, ...Finding[]] {
   const { adopted = [] } = seen;
   // What is not known of them would be read as a fault, and its cure as advice.
-  if (adopted.length > 0)
-    return [
-      {
-        code: "adopted",
-        level: "notice",
-        text: `${list(adopted)} run${adopted.length === 1 ? "s" : ""} as found: nothing can be told of the whole, and no runbook acts on it.`,
-        next: `bin/adopt ${seen.stack} --convert SITE; the primary last (docs/adoption.md)`,
-      },
-    ];
+  if (adopted.length > 0) {
+    const finding = asFound(seen, adopted);
+    const [open] = interrupted(seen);
+    return open === undefined ? [finding] : [open, afterRun(open, finding)];
+  }
   const rules = [interrupted, primaries, heldBack, missing, standbys, routers, settings];
   const found = rules.flatMap((rule) => rule(seen));
   const order: readonly Level[] = ["alarm", "warning", "notice", "ok"];
@@ -39,6 +35,39 @@ export function judge(seen: Observation): readonly [Finding, ...Finding[]] {
   return [
     { code: "healthy", level: "ok", text: `${primary} takes writes, ${behind}.`, next: "nothing to do" },
   ];
+}
+
+/** What of the stack runs as it was found, and what is next for it (docs/adoption.md). */
+function asFound(seen: Observation, adopted: readonly string[]): Finding {
+  const runs = `${list(adopted)} run${adopted.length === 1 ? "s" : ""} as found`;
+  const finding = { code: "adopted", level: "notice" } as const;
+  const [last, ...more] = adopted;
+  const ours = seen.sites.filter(({ name }) => name !== last);
+  if (last === undefined || more.length > 0 || ours.length === 0)
+    return {
+      ...finding,
+      text: `${runs}: nothing can be told of the whole, and no runbook acts on it.`,
+      next: `bin/adopt ${seen.stack} --convert SITE; the primary last (docs/adoption.md)`,
+    };
+  const [primary] = seen.primaries;
+  if (primary === last)
+    return {
+      ...finding,
+      text: `${runs}, and takes writes; all else is heatwave's.`,
+      next: command(seen, `flip-db --to ${ours.map(({ name }) => name).join("|")}`),
+    };
+  return primary === undefined
+    ? {
+        ...finding,
+        level: "alarm",
+        text: `${runs}, and no site is seen to take writes.`,
+        next: `on the host of ${last}: docker ps -a, docker logs; docker start what was found there, where nothing was promoted`,
+      }
+    : {
+        ...finding,
+        text: `${primary} takes writes, without a standby; ${last} is stopped, as it was found.`,
+        next: `bin/adopt ${seen.stack} --convert ${last}, then pulumi up`,
+      };
 }
 
 /** While a run is open, nothing else is safe to type. */

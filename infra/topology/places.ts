@@ -26,13 +26,22 @@ export interface Places {
   readonly sites: readonly SitePlace[];
 }
 
-/** Whether a site runs as it was found. @param adopted ids of `heatwave:adopted`, by host and container */
-export function isAdopted({ host, postgres }: Site, adopted: AdoptedIds | undefined): boolean {
+/** Whether ids name a container of a host. @param adopted ids of `heatwave:adopted`, by host and container */
+export function lists(
+  adopted: AdoptedIds | undefined,
+  { host, container }: { readonly host: { readonly name: string }; readonly container: string },
+): boolean {
+  // A host or a container may be called `constructor`.
   return (
     adopted !== undefined &&
     Object.hasOwn(adopted, host.name) &&
-    Object.hasOwn(adopted[host.name] ?? {}, postgres.container)
+    Object.hasOwn(adopted[host.name] ?? {}, container)
   );
+}
+
+/** Whether a site runs as it was found. */
+export function isAdopted({ postgres }: Pick<Site, "postgres">, adopted: AdoptedIds | undefined): boolean {
+  return lists(adopted, postgres);
 }
 
 /**

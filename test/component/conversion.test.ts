@@ -22,7 +22,7 @@ const secrets = {
   ...{ healthPassword: "a placeholder", peerSecret: "a placeholder-at-least-sixteen" },
   roles: { heatwave: HIDDEN },
 };
-const dallas = ["heatwave-postgres", "heatwave-pgbouncer", "heatwave-pg-health", "heatwave-haproxy"];
+const dallas = ["heatwave-postgres", "heatwave-pgbouncer", "heatwave-pg-health"];
 const adopted = {
   "dal-01": Object.fromEntries(dallas.map((name, at) => [name, String(at).repeat(64)])),
 };
@@ -50,20 +50,22 @@ const named = (name: string): Recorded => {
 };
 
 describe("a stack of which one site is converted", () => {
-  it("imports what runs as it was found, and makes the other site's", () => {
+  it("imports what runs as it was found, and makes the other site's and the routers", () => {
     const containers = found.filter(({ type }) => type === "docker:index/container:Container");
     expect(
       containers
         .filter(({ imported }) => imported !== undefined)
         .map(({ name }) => name)
         .toSorted(),
-    ).toEqual(["dal-01-haproxy", "dal-01-site-pg-health", "dal-01-site-pgbouncer", "dal-01-site-postgres"]);
+    ).toEqual(["dal-01-site-pg-health", "dal-01-site-pgbouncer", "dal-01-site-postgres"]);
     expect(
       containers
         .filter(({ imported }) => imported === undefined)
         .map(({ name }) => name)
         .toSorted(),
-    ).toEqual(["chi-02-site-pg-health", "chi-02-site-pgbouncer", "chi-02-site-postgres"]);
+    ).toEqual([
+      ...["chi-02-site-pg-health", "chi-02-site-pgbouncer", "chi-02-site-postgres", "dal-01-haproxy"],
+    ]);
   });
 
   it("keeps the converted site's volume, by the name that it had", () => {
@@ -77,13 +79,12 @@ describe("a stack of which one site is converted", () => {
     expect(
       names.filter((name) => /^dal-01-(founding|objects|conversion|site-.*-(folder|apply))$/.test(name)),
     ).toEqual([]);
-    expect(names.filter((name) => /-haproxy-(cfg|start)/.test(name))).toEqual([]);
   });
 
   it("tells the conversion the site, its container, its volume, its images and the other site", () => {
     const line = String(named("chi-02-conversion").inputs["create"]);
     expect(line).toMatch(
-      /^sudo -n sh -s -- chi-02 heatwave-postgres-replica heatwave-postgres-data \/var\/lib\/heatwave\/heatwave-pg-health-replica\/state \d+ postgres:\S+,node:\S+,edoburu\/pgbouncer:\S+ dal-01=100\.123\.47\.52$/,
+      /^sudo -n \/var\/lib\/heatwave\/bin\/host-tool found convert chi-02 heatwave-postgres-replica heatwave-postgres-data \/var\/lib\/heatwave\/heatwave-pg-health-replica\/state \d+ postgres:\S+,node:\S+,edoburu\/pgbouncer:\S+ dal-01=100\.123\.47\.52$/,
     );
   });
 

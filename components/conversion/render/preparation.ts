@@ -8,12 +8,19 @@ import { ownRolesSql } from "../../postgres/render/objects-sql.ts";
  * lines in its `pg_hba.conf`. Nothing that the application uses is changed; its passwords are tried first, since the stack
  * file's will be in force once the site is converted. A standby is left alone. A secret: it holds passwords.
  */
-export function renderPreparation(
-  topology: Topology,
-  site: Site,
-  postgres: StackConfig["postgres"],
-  secrets: Secrets,
-): string {
+export function renderPreparation({
+  topology,
+  site,
+  postgres,
+  secrets,
+  routed,
+}: {
+  readonly topology: Topology;
+  readonly site: Site;
+  readonly postgres: StackConfig["postgres"];
+  readonly secrets: Secrets;
+  readonly routed: boolean;
+}): string {
   const converted = topology.sites.filter((other) => other.converted);
   return [
     "set -eu",
@@ -24,6 +31,7 @@ export function renderPreparation(
     `[ "$(docker inspect --format '{{.State.Running}}' "$container")" = true ] || fail "$site: $container does not run"`,
     `[ "$(echo 'select pg_is_in_recovery()' | sql)" = f ] || { echo "$site is a standby: nothing to prepare"; exit 0; }`,
     ...tryPasswords(postgres, secrets),
+    ...(routed ? tryRoutes(site) : []),
     "sql >/dev/null <<'END-OF-SQL'",
     "SET log_statement = 'none';",
     "SET log_min_error_statement = 'panic';",
@@ -46,6 +54,15 @@ export function renderPreparation(
 function hbaLine(database: string, address: string): string {
   const line = `host ${database} ${REPLICATION_ROLE} ${address}/32 scram-sha-256`;
   return `run 'grep -qxF "$1" "$0" || printf "%s\\n" "$1" >>"$0"' "$hba" '${line}' </dev/null`;
+}
+
+/** What heatwave's routers will ask and send to, by the names that those on this host use. */
+function tryRoutes({ pgHealth, pgbouncer }: Site): string[] {
+  const open = `exec 3<>"/dev/tcp/$0/$1"`;
+  return [
+    `run 'exec timeout 5 bash -c "$2" "$0" "$1"' '${pgHealth.container}' ${pgHealth.port} '${open} && printf "GET / HTTP/1.0\r\n\r\n" >&3 && head -n 1 <&3' </dev/null | grep -q '^HTTP/1\\.[01] 200' || fail "$site: ${pgHealth.container} does not answer 200 to GET / on port ${pgHealth.port} while $container is the primary: heatwave's routers would send nobody there"`,
+    `run 'exec timeout 5 bash -c "$2" "$0" "$1"' '${pgbouncer.container}' ${pgbouncer.port} '${open}' </dev/null 2>/dev/null || fail "$site: ${pgbouncer.container} does not listen on port ${pgbouncer.port} inside its container: heatwave's routers would reach nobody there"`,
+  ];
 }
 
 /** By the container's own address: from 127.0.0.1 the image lets everybody in. */

@@ -23,6 +23,8 @@
 #   firewall check                              are they in force
 #   volume VOLUME                               free bytes and ZFS dataset of a data volume, as JSON
 #   snapshot VOLUME NAME, unsnapshot VOLUME NAME     of that dataset
+#   found ask | stop | users | keep | back | convert     a PostgreSQL that runs as it was found: asked, its writes taken away,
+#                                               and heatwave's put in its place (found.sh)
 #   operations [LINES]                          the lock, whether its runbook lives, and the ledger's last lines
 #
 # Every verb looks first and may run again. Texts come from stdin: arguments are seen by `ps`.
@@ -56,6 +58,7 @@ await() {
 #include operations.sh
 #include volume.sh
 #include firewall.sh
+#include found.sh
 
 verb=${1:-}
 [ $# -gt 0 ] && shift
@@ -63,5 +66,6 @@ case $verb in
   settings | space | folder | file | secret | hold) apply "$verb" "$@" ;;
   lock | unlock | ledger | operations | maintenance | guard | volume | snapshot | unsnapshot | firewall) "$verb" "$@" ;;
   pooler-console) pooler_console "$@" ;;
-  *) fail "host-tool: unknown verb '$verb'; allowed: settings, space, folder, file, secret, hold, lock, unlock, ledger, guard, pooler-console, maintenance, operations, volume, snapshot, unsnapshot, firewall" ;;
+  found) if [ "${1:-}" = convert ]; then apply found "$@"; else found "$@"; fi ;;
+  *) fail "host-tool: unknown verb '$verb'; allowed: settings, space, folder, file, secret, hold, lock, unlock, ledger, guard, pooler-console, maintenance, operations, volume, snapshot, unsnapshot, firewall, found" ;;
 esac

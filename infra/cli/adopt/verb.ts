@@ -22,12 +22,17 @@ export function convertVerb(name: string, site: string): number {
   const config = loadStackFile(PROJECT, name, readOverlay());
   const conversion = planConversion(name, config, site);
   const file = writeConverted(PROJECT, name, conversion);
-  const rest = conversion.last
+  const alone = config.sites.length === 1;
+  const rest = alone
     ? "PostgreSQL is stopped for it, and the routers are made anew: writes pause once"
-    : "the primary is not touched";
+    : conversion.routers.length > 0
+      ? "the primary is not touched, and the routers are made anew: new connections wait for that, and sessions end"
+      : "nobody's writes are touched";
+  const then =
+    conversion.routers.length > 0 && !alone ? `, then bin/recovery ${name} flip-db --to ${site}` : "";
   process.stdout.write(
     `${file ?? `Pulumi.${name}.yaml`}: ${site} is converted by the next up; its data stays in its volume, ${rest}.\n` +
-      "Review it, then pulumi preview and pulumi up\n",
+      `Review it, then pulumi preview and pulumi up${then}\n`,
   );
   return exitCodes.done;
 }

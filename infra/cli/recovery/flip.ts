@@ -1,9 +1,10 @@
 import type { RunbookEnd, RunbookIo } from "../../runbooks/execute/runbook.ts";
 import { runRunbook } from "../../runbooks/execute/runbook.ts";
 import type { LedgerEntry, Observation } from "../../runbooks/observe/observation.ts";
-import { observe } from "../../runbooks/observe/observe.ts";
+import { observe, siteToHandOver } from "../../runbooks/observe/observe.ts";
 import type { Stack } from "../../runbooks/observe/observe.ts";
 import { flipTarget, GAP_STEPS, planFlip } from "../../runbooks/plan/flip.ts";
+import { planHandOver } from "../../runbooks/plan/hand-over.ts";
 import { objections } from "../../runbooks/plan/step.ts";
 import type { Planned } from "../../runbooks/plan/step.ts";
 import { RunbookError } from "../../runbooks/runbook-error.ts";
@@ -22,23 +23,29 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 /** Flips that are looked at for the gap to expect. */
 const RECENT = 20;
 
-/** Moves the writes to another site; with `--dry-run` says how. */
+/** Moves the writes to another site, also away from one that runs as it was found; with `--dry-run` says how. */
 export function flipVerb(name: string, options: FlipOptions): Promise<number> {
-  return withStack(name, async (stack) => {
-    const plan = (seen: Observation): Planned =>
-      planFlip(seen, { to: targetOf(seen, options.to), poolMode: stack.config.pgbouncer.poolMode });
-    if (options.dryRun === true) return dryRun(stack, plan);
-    const flip = async (io: Omit<RunbookIo, "confirm">): Promise<RunbookEnd> => {
-      const end = await runRunbook(
-        { ...io, confirm: askFirst((agreed) => `Move the writes to ${agreed.to}?`, options.yes === true) },
-        plan,
-      );
-      const { to } = end.entry;
-      if (end.outcome.result !== "done" || to === null) return end;
-      return options.keepDeclared === true || declare(name, to) ? { ...end, declared: to } : end;
-    };
-    return runbook(stack, flip, exitCodes, options.json === true);
-  });
+  return withStack(name, (stack) => flipOf(stack, options), true);
+}
+
+async function flipOf(stack: Stack, options: FlipOptions): Promise<number> {
+  const { name } = stack;
+  const found = siteToHandOver(stack) !== undefined;
+  const plan = (seen: Observation): Planned => {
+    const to = targetOf(seen, options.to);
+    return found ? planHandOver(seen, to) : planFlip(seen, { to, poolMode: stack.config.pgbouncer.poolMode });
+  };
+  if (options.dryRun === true) return dryRun(stack, plan);
+  const flip = async (io: Omit<RunbookIo, "confirm">): Promise<RunbookEnd> => {
+    const end = await runRunbook(
+      { ...io, confirm: askFirst((agreed) => `Move the writes to ${agreed.to}?`, options.yes === true) },
+      plan,
+    );
+    const { to } = end.entry;
+    if (end.outcome.result !== "done" || to === null) return end;
+    return options.keepDeclared === true || declare(name, to) ? { ...end, declared: to } : end;
+  };
+  return runbook(stack, flip, exitCodes, options.json === true);
 }
 
 /** The next preview would else want the writes back. Returns whether the stack file says so. */

@@ -4,7 +4,7 @@ import { localLedger } from "../../runbooks/execute/ledger.ts";
 import { runResume, runRunbook } from "../../runbooks/execute/runbook.ts";
 import type { RunbookEnd, RunbookIo } from "../../runbooks/execute/runbook.ts";
 import { judge } from "../../runbooks/judge.ts";
-import { adoptedSites, hostOf, observe } from "../../runbooks/observe/observe.ts";
+import { adoptedSites, hostOf, observe, siteToHandOver } from "../../runbooks/observe/observe.ts";
 import type { Stack } from "../../runbooks/observe/observe.ts";
 import { mergeLedgers } from "../../runbooks/observe/operations.ts";
 import { planPromote } from "../../runbooks/plan/promote.ts";
@@ -27,15 +27,27 @@ export interface ConfirmOptions {
   readonly yes?: true | undefined;
 }
 
-export async function withStack<T>(name: string, work: (stack: Stack) => Promise<T>): Promise<T> {
+/**
+ * A stack whose sites can all be asked and ordered.
+ * @param handsOver the work can also take the writes away from the last site that runs as it was found
+ * @throws {RunbookError} refused
+ */
+export async function withStack<T>(
+  name: string,
+  work: (stack: Stack) => Promise<T>,
+  handsOver = false,
+): Promise<T> {
   const stack = openStack(name, "runbook");
   try {
     const found = adoptedSites(stack);
-    if (found.length > 0)
+    const last = siteToHandOver(stack);
+    if (found.length > 0 && !(handsOver && last !== undefined))
       throw new RunbookError(
         "refused",
         `${found.join(", ")}: heatwave:adopted says that it runs as it was found, so nobody can ask or order it`,
-        `bin/adopt ${name} --convert SITE; the primary last (docs/adoption.md)`,
+        last === undefined
+          ? `bin/adopt ${name} --convert SITE; the primary last (docs/adoption.md)`
+          : `where it takes the writes: bin/recovery ${name} flip-db; then bin/adopt ${name} --convert ${last} (docs/adoption.md)`,
       );
     return await work(stack);
   } finally {
@@ -229,24 +241,30 @@ export async function restartVerb(name: string, site: string, options: ConfirmOp
 }
 
 export function resumeVerb(name: string): Promise<number> {
-  return withStack(name, (stack) =>
+  return withStack(
+    name,
     // What was interrupted is taken back: that is what was asked for.
-    runbook(stack, runResume, { ...exitCodes, aborted: exitCodes.done }),
+    (stack) => runbook(stack, runResume, { ...exitCodes, aborted: exitCodes.done }),
+    true,
   );
 }
 
 /** The hosts' ledgers and this machine's copy, in one. */
 export function historyVerb(name: string, options: { readonly json?: true | undefined }): Promise<number> {
-  return withStack(name, async (stack) => {
-    const { ledger, hosts } = await observe(stack);
-    const entries = mergeLedgers([ledger, await localLedger(name, STATE)]);
-    for (const host of hosts.filter((one) => one.unreachable !== null))
-      say(`${paint.yellow("!")} ${host.name} was not asked: ${host.unreachable ?? ""}`);
-    const out =
-      options.json === true
-        ? [JSON.stringify(entries)]
-        : historyLines(entries, paintFor(process.stdout, process.env));
-    process.stdout.write(`${out.join("\n")}\n`);
-    return exitCodes.done;
-  });
+  return withStack(
+    name,
+    async (stack) => {
+      const { ledger, hosts } = await observe(stack);
+      const entries = mergeLedgers([ledger, await localLedger(name, STATE)]);
+      for (const host of hosts.filter((one) => one.unreachable !== null))
+        say(`${paint.yellow("!")} ${host.name} was not asked: ${host.unreachable ?? ""}`);
+      const out =
+        options.json === true
+          ? [JSON.stringify(entries)]
+          : historyLines(entries, paintFor(process.stdout, process.env));
+      process.stdout.write(`${out.join("\n")}\n`);
+      return exitCodes.done;
+    },
+    true,
+  );
 }

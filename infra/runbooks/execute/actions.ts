@@ -10,6 +10,7 @@ import type { SiteDocument } from "../observe/site-state.ts";
 import type { Action } from "../plan/step.ts";
 import { ActionRefused } from "./action-refused.ts";
 import { allOf } from "./all-of.ts";
+import { FoundSites } from "./found-sites.ts";
 import { Grants } from "./grants.ts";
 import { lookUntil } from "./look-until.ts";
 import { prove, proveReplay } from "./proof.ts";
@@ -33,6 +34,7 @@ export class Actions {
   /** Stops that were left to end by themselves, by site. */
   readonly #stopping = new Map<string, Promise<void>>();
   readonly #renewals: Renewals;
+  readonly #found: FoundSites;
   readonly learned: Learned = { shutdown: null, replayed: null, timeline: null, notes: [] };
 
   /** @param say a line of progress inside a step */
@@ -48,12 +50,14 @@ export class Actions {
       this.learned,
     );
     this.#renewals = new Renewals(stack, this, this.#poolers, say);
+    this.#found = new FoundSites(stack, this.learned);
   }
 
   /** Ends what was kept open. Guards that have not been told otherwise undo what they guard. */
   close(): void {
     this.#routers.leave();
     this.#poolers.close();
+    this.#found.close();
   }
 
   /**
@@ -90,7 +94,7 @@ export class Actions {
       case "ready":
         await Promise.all([
           this.#routers.ready(action.from, action.holdSeconds),
-          this.#poolers.open(action.from),
+          action.foundPooler === true ? undefined : this.#poolers.open(action.from),
         ]);
         return;
       case "dismiss":
@@ -155,6 +159,14 @@ export class Actions {
             (await this.#routers.objection(action.site, action.routers)) ??
             (await this.#unwritten(action.site, action.routers)),
         );
+      case "found-ready":
+      case "found-leave":
+      case "found-stop":
+      case "found-users-ready":
+      case "found-users":
+      case "found-back":
+      case "found-keep":
+        return this.#found.act(action, seconds);
       default:
         return this.#renewals.act(action, seconds);
     }

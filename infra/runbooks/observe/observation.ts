@@ -53,8 +53,11 @@ export type SiteRole = "primary" | "standby" | "empty" | "held" | "stopped" | "u
 export interface SiteView {
   readonly name: string;
   readonly host: string;
-  /** Where the facts come from: pg-health's control socket, its HTTP endpoint, or nowhere. */
-  readonly source: "control" | "http" | null;
+  /**
+   * Where the facts come from: pg-health's control socket, its HTTP endpoint, PostgreSQL itself where it runs as it was
+   * found, or nowhere.
+   */
+  readonly source: "control" | "http" | "found" | null;
   /** Why there are no facts. */
   readonly silent: string | null;
   /** What pg-health answers on `/`, as the routers hear it; null when it does not answer. */

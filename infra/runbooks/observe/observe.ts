@@ -1,13 +1,14 @@
 import type { StackConfig } from "../../config/schema.ts";
 import type { StackHost } from "../../hosts/stack-host.ts";
 import type { Host, Router, Site, Topology } from "../../topology/model.ts";
-import { isAdopted } from "../../topology/places.ts";
+import { isAdopted, lists } from "../../topology/places.ts";
 import type { Heard } from "./ask.ts";
 import { hear, login } from "./ask.ts";
 import type { Doubts } from "./doubts.ts";
 import { DOUBTFUL_MS, NO_DOUBTS } from "./doubts.ts";
 import type { HostView, LedgerEntry, Observation, RouterView } from "./observation.ts";
 import { mergeLedgers, readOperations } from "./operations.ts";
+import { observeFound } from "./found-site.ts";
 import { listenerViews } from "./router-state.ts";
 import { DATABASE_QUERY, siteView, withLag } from "./site-state.ts";
 import type { DatabaseAnswer, SiteAnswers, SiteDocument } from "./site-state.ts";
@@ -65,7 +66,10 @@ export async function observe(
       topology.sites.map((site) => {
         const limitMs = doubts.logins.has(site.host.name) ? Math.min(askMs, DOUBTFUL_MS) : askMs;
         const heard = doubts.heard.get(site.name) ?? hear(site, limitMs);
-        return observeSite(stack, site, { reached: reach(site.host.name), heard, askMs: limitMs, brief });
+        const asked = { reached: reach(site.host.name), heard, askMs: limitMs };
+        return isAdopted(site, stack.config.adopted)
+          ? observeFound(hostOf(stack, site.host.name), site, asked)
+          : observeSite(stack, site, { ...asked, brief });
       }),
     ),
     Promise.all(
@@ -93,8 +97,16 @@ export async function observe(
 }
 
 /** Sites that run as they were found (docs/adoption.md). */
-export function adoptedSites({ topology, config }: Stack): readonly string[] {
+export function adoptedSites({ topology, config }: Pick<Stack, "topology" | "config">): readonly string[] {
   return topology.sites.filter((site) => isAdopted(site, config.adopted)).map(({ name }) => name);
+}
+
+/** The last site that runs as it was found: routers and all other sites are heatwave's, so its writes can be taken away. */
+export function siteToHandOver(stack: Pick<Stack, "topology" | "config">): string | undefined {
+  const { topology, config } = stack;
+  const [site, ...more] = adoptedSites(stack);
+  const ours = topology.routers.every((router) => !lists(config.adopted, router));
+  return more.length === 0 && topology.sites.length > 1 && ours ? site : undefined;
 }
 
 export function hostOf(stack: Stack, name: string): StackHost {

@@ -80,6 +80,13 @@ export function pairChecks(from: SiteView, target: SiteView): Check[] {
           ? undefined
           : `no query goes through PgBouncer of ${target.name}: docker logs of its container on ${target.host}`,
     },
+  ];
+}
+
+/** It follows afterwards whom it hears. */
+export function hearsCheck(from: SiteView, target: SiteView): Check[] {
+  if (from.name === target.name) return [];
+  return [
     {
       title: `${from.name} hears ${target.name}`,
       objection:

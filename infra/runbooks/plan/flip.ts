@@ -1,6 +1,6 @@
 import { slotName } from "../../topology/model.ts";
 import type { GrantView, Observation } from "../observe/observation.ts";
-import { activityChecks, pairChecks, primaryCheck, routerChecks } from "./flip-checks.ts";
+import { activityChecks, hearsCheck, pairChecks, primaryCheck, routerChecks } from "./flip-checks.ts";
 import type { PoolMode } from "./flip-checks.ts";
 import { excludedSites, expectation, highestEpoch, siteOf } from "./grants.ts";
 import type { Granted } from "./promote.ts";
@@ -34,8 +34,18 @@ export interface FlipOptions {
   readonly poolMode: PoolMode;
 }
 
-/** Steps between the first and the last of these the application cannot write. */
-export const GAP_STEPS = ["hold", "logins", "pause", "cut", "stop", "proof", "promote", "release"] as const;
+/** Steps between the first and the last of these the application cannot write; `users` is of a hand-over alone. */
+export const GAP_STEPS = [
+  "hold",
+  "logins",
+  "pause",
+  "cut",
+  "stop",
+  "proof",
+  "promote",
+  "users",
+  "release",
+] as const;
 
 /** The only other site, where there are two; else it has to be named. Without a primary: whoever could be meant. */
 export function flipTarget(seen: Observation): string | undefined {
@@ -58,7 +68,9 @@ export function planFlip(seen: Observation, { to, poolMode }: FlipOptions): Plan
     primaryCheck(seen, from, more),
     ...targetChecks(seen, target, to),
     ...(target === undefined ? [] : others.flatMap((other) => otherChecks(seen, target, other))),
-    ...(target === undefined || from === undefined ? [] : pairChecks(from, target)),
+    ...(target === undefined || from === undefined
+      ? []
+      : [...pairChecks(from, target), ...hearsCheck(from, target)]),
     ...(from === undefined ? [] : routerChecks(seen, from)),
     ...(from === undefined ? [] : activityChecks(from, poolMode)),
   ];

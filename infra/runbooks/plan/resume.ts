@@ -1,5 +1,6 @@
 import type { GrantView, LedgerEntry, Observation, SiteView } from "../observe/observation.ts";
 import { expectation, siteOf } from "./grants.ts";
+import { resumeHandOver } from "./hand-over.ts";
 import { afterPromotion } from "./promote.ts";
 import { resumeRenew } from "./resume-renew.ts";
 import type { Resumption } from "./resumption.ts";
@@ -11,6 +12,8 @@ export type { Resumption } from "./resumption.ts";
 const SERVE_SECONDS = 30;
 
 export function planResume(seen: Observation, entry: LedgerEntry): Resumption {
+  const { from } = entry;
+  if (from !== null && seen.adopted?.includes(from) === true) return resumeHandOver(seen, { ...entry, from });
   if (entry.verb === "promote") return resumePromote(seen, entry);
   if (entry.verb === "flip-db") return withRouters(resumePromote(seen, entry), entry);
   if (entry.verb === "failover") return resumeFailover(seen, entry);

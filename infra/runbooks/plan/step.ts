@@ -1,4 +1,5 @@
 import type { GrantView } from "../observe/observation.ts";
+import type { FoundAction } from "./found-actions.ts";
 import type { RenewAction } from "./renew-actions.ts";
 
 /** A runbook as data: what will be done, in which order, how long it may take, and how it is taken back. */
@@ -7,6 +8,7 @@ import type { RenewAction } from "./renew-actions.ts";
 export type GrantExpectation = { readonly epoch: number; readonly state: GrantView["state"] } | null;
 
 export type Action =
+  | FoundAction
   | RenewAction
   /** Of pg-health: a start goes through the start rules. */
   | {
@@ -37,7 +39,13 @@ export type Action =
   /** A stop `until: "checkpoint"` has come to its end. */
   | { readonly do: "await-stopped"; readonly site: string }
   /** Opens what the gap needs: at each router a guard that undoes hold and cut of `from` when its controller is gone. */
-  | { readonly do: "ready"; readonly from: string; readonly holdSeconds: number }
+  | {
+      readonly do: "ready";
+      readonly from: string;
+      readonly holdSeconds: number;
+      /** The site's pooler is not ours: its console cannot be asked. */
+      readonly foundPooler?: true;
+    }
   /** What the guards watch over is as it was. */
   | { readonly do: "dismiss" }
   /** The old primary can log in at the new one to follow it: system identifier and way are right in that direction too. */

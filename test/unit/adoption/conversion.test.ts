@@ -5,6 +5,7 @@ import { parse } from "yaml";
 import { renderPreparation } from "../../../components/conversion/render/preparation.ts";
 import { planConversion } from "../../../infra/adoption/conversion.ts";
 import { withAdopted, withConverted } from "../../../infra/adoption/stack-file.ts";
+import { withPrimary } from "../../../infra/config/declared-primary.ts";
 import { loadConfig } from "../../../infra/config/load.ts";
 import { buildTopology } from "../../../infra/topology/model.ts";
 import type { AdoptedIds } from "../../../infra/topology/places.ts";
@@ -51,10 +52,13 @@ const words = (text: string): readonly string[] => {
 
 const adopted = withAdopted(shipped, IDS);
 const standbyDone = convert(adopted, "chi-02");
+/** As the flip between the two conversions leaves it. */
+const flipped = withPrimary(standbyDone, "chi-02") ?? "";
 
 describe("a conversion", () => {
-  it("takes the ids of the standby's site out, says that it is converted, and changes nothing else", () => {
-    expect(configOf(standbyDone).adopted).toEqual({ "dal-01": IDS["dal-01"] });
+  it("takes the ids of the last standby's site and of the routers out, says that it is converted, and changes nothing else", () => {
+    const { "heatwave-haproxy": _, ...dallas } = IDS["dal-01"] ?? {};
+    expect(configOf(standbyDone).adopted).toEqual({ "dal-01": dallas });
     const changed = configOf(standbyDone).sites.map(({ name, converted }) => ({ name, converted }));
     expect(changed).toEqual([
       { name: "dal-01", converted: false },
@@ -64,8 +68,26 @@ describe("a conversion", () => {
     expect(lines).toEqual(["      converted: true"]);
   });
 
-  it("of the last site takes heatwave:adopted away, the router's id with it", () => {
-    const done = convert(standbyDone, "dal-01");
+  it("of a standby that is not the last one leaves the routers as they were found", () => {
+    const sites = {
+      adopted: configOf(adopted).adopted,
+      primary: "dal-01",
+      routers: configOf(adopted).routers,
+    };
+    const [dallas, chicago] = configOf(adopted).sites;
+    if (dallas === undefined || chicago === undefined) throw new Error("production has two sites");
+    const third = { ...chicago, name: "ord-03", host: "ord-03" };
+    const ids = { ...IDS, "ord-03": IDS["chi-02"] ?? {} };
+    const planned = planConversion(
+      "production",
+      { ...sites, adopted: ids, sites: [dallas, chicago, third] },
+      "chi-02",
+    );
+    expect(planned).toMatchObject({ routers: [], last: false });
+  });
+
+  it("of the last site takes heatwave:adopted away", () => {
+    const done = convert(flipped, "dal-01");
     expect(configOf(done).adopted).toBeUndefined();
     expect(configOf(done).sites.every(({ converted }) => converted)).toBe(true);
   });
@@ -77,6 +99,12 @@ describe("a conversion", () => {
 
   it.each<[string, string, string, RegExp]>([
     ["the primary before a standby", adopted, "dal-01", /dal-01 is heatwave:primary, and chi-02 still run/],
+    [
+      "the primary while it takes the writes",
+      standbyDone,
+      "dal-01",
+      /its PostgreSQL would be stopped with the writes on it/,
+    ],
     ["a site that is converted", standbyDone, "chi-02", /chi-02 does not run as it was found/],
     ["a site of a stack that was never adopted", shipped, "chi-02", /does not run as it was found/],
     ["a site that is none", adopted, "ord-03", /ord-03 is no site of the stack: dal-01, chi-02/],
@@ -90,8 +118,8 @@ describe("a stack file between two states is refused", () => {
     "heatwave:adopted": Record<string, Record<string, string>>;
     "heatwave:sites": { converted?: boolean }[];
   }
-  const edited = (edit: (config: File) => void): string => {
-    const file = parse(adopted) as { config: File };
+  const edited = (edit: (config: File) => void, of = adopted): string => {
+    const file = parse(of) as { config: File };
     edit(file.config);
     return JSON.stringify(file);
   };
@@ -127,12 +155,35 @@ describe("a stack file between two states is refused", () => {
   ])("%s", (_what, edit, message) => {
     expect(() => configOf(edited(edit))).toThrow(message);
   });
+
+  it.each<[string, string, (config: File) => void, RegExp]>([
+    [
+      "a router that stays when the last standby is converted",
+      standbyDone,
+      (config) => Object.assign(config["heatwave:adopted"]["dal-01"] ?? {}, { "heatwave-haproxy": id("4") }),
+      /no router, once one site alone runs as it was found/,
+    ],
+    [
+      "ids when every site is converted",
+      flipped,
+      (config) => {
+        config["heatwave:adopted"]["dal-01"] = {};
+        convertedAt(config, 0);
+      },
+      /nothing, once every site is converted/,
+    ],
+  ])("%s", (_what, text, edit, message) => {
+    expect(() => configOf(edited(edit, text))).toThrow(message);
+  });
 });
 
 describe("what is done at the primary that was found", () => {
   const config = configOf(standbyDone);
   const topology = buildTopology(config);
-  const script = renderPreparation(topology, topology.sites[0]!, config.postgres, config.secrets);
+  const { postgres } = config;
+  const prepare = (routed: boolean): string =>
+    renderPreparation({ topology, site: topology.sites[0]!, postgres, secrets: config.secrets, routed });
+  const script = prepare(true);
 
   it("is our two roles, the standby's slot and its lines of pg_hba.conf", () => {
     expect(script).toContain("heatwave_chi_02");
@@ -141,6 +192,12 @@ describe("what is done at the primary that was found", () => {
       'ALTER ROLE "heatwave_replication"',
       'ALTER ROLE "heatwave_health"',
     ]);
+  });
+
+  it("tries what heatwave's routers will ask, where they come first", () => {
+    expect(script).toContain("heatwave-pg-health does not answer 200 to GET / on port 8008");
+    expect(script).toContain("heatwave-pgbouncer does not listen on port 6432");
+    expect(prepare(false)).not.toContain("/dev/tcp");
   });
 
   it("tries the application's password, and never names it on a command line", () => {
