@@ -49,7 +49,14 @@ function asFound(seen: Observation, adopted: readonly string[]): Finding {
       text: `${runs}: nothing can be told of the whole, and no runbook acts on it.`,
       next: `bin/adopt ${seen.stack} --convert SITE; the primary last (docs/adoption.md)`,
     };
-  const [primary] = seen.primaries;
+  const [primary, ...others] = seen.primaries;
+  if (others.length > 0)
+    return {
+      ...finding,
+      level: "alarm",
+      text: `two instances run as primary: ${list(seen.primaries)}; ${last} runs as found.`,
+      next: `where the writes have left ${last}: docker stop what was found there, on its host`,
+    };
   if (primary === last)
     return {
       ...finding,
@@ -66,7 +73,10 @@ function asFound(seen: Observation, adopted: readonly string[]): Finding {
     : {
         ...finding,
         text: `${primary} takes writes, without a standby; ${last} is stopped, as it was found.`,
-        next: `bin/adopt ${seen.stack} --convert ${last}, then pulumi up`,
+        next:
+          seen.declared === primary
+            ? `bin/adopt ${seen.stack} --convert ${last}, then pulumi up`
+            : `set heatwave:primary to ${primary} in Pulumi.${seen.stack}.yaml; then bin/adopt ${seen.stack} --convert ${last}, and pulumi up`,
       };
 }
 

@@ -43,13 +43,16 @@ export class MadeByHand {
     return this.#live.topology;
   }
 
-  /** Everything on hosts that have nothing: the first site as primary, the others behind it, then the routers. */
-  async make(): Promise<void> {
-    const [primary, ...standbys] = this.#topology.sites;
+  /**
+   * Everything on hosts that have nothing: the first site as primary, the others behind it, then the routers.
+   * @param sites those of the stack that there are
+   */
+  async make(sites = this.#topology.sites): Promise<void> {
+    const [primary, ...standbys] = sites;
     if (primary === undefined) throw new Error("a stack has a site");
     await this.#primary(primary, standbys);
     for (const site of standbys) await this.#standby(site, primary);
-    for (const site of this.#topology.sites) {
+    for (const site of sites) {
       await this.#pooler(site);
       await this.pgHealth(site);
     }

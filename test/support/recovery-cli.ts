@@ -55,4 +55,27 @@ export class RecoveryCli {
         'wait $pid; echo "code $?" >>/tmp/said; cat /tmp/said',
       ].join("\n"),
     );
+
+  /** Runs a verb, and something here while it waits before a step. Gives all that was said. */
+  readonly pausedBefore = async (
+    verb: string,
+    step: string,
+    meanwhile: () => Promise<unknown>,
+  ): Promise<string> => {
+    await this.#world.controller("rm -f /tmp/reached");
+    const wait = "until [ -e /tmp/go ]; do sleep 0.05; done";
+    const said = this.interrupted(verb, step, `touch /tmp/reached; ${wait}`);
+    await Promise.race([
+      this.#world.controller(
+        "for n in $(seq 600); do [ -e /tmp/reached ] && exit 0; sleep 0.1; done; exit 1",
+      ),
+      said,
+    ]);
+    try {
+      await meanwhile();
+    } finally {
+      await this.#world.controller("touch /tmp/go");
+    }
+    return said;
+  };
 }

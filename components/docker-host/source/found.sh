@@ -1,7 +1,8 @@
 # --- found: a PostgreSQL that runs as it was found, until heatwave's takes its place (docs/decisions/0024-adoption.md) ----
 #
-# STATE is pg-health's folder of that name, IMAGE PostgreSQL's. A note in STATE tells what is under way: role, site that is
-# followed, restart policy, slot. Once there is a grant the site is heatwave's, and nothing starts what was found any more.
+# STATE is pg-health's folder of that name, IMAGE PostgreSQL's. A note in STATE tells what is under way: role (or `leaving`: a
+# primary whose writes a runbook takes away), site that is followed, restart policy, slot. Once there is a grant the site is
+# heatwave's, and nothing starts what was found any more.
 
 found() {
   step=${1:-}
@@ -60,9 +61,10 @@ found_note() { printf '%s %s %s %s\n' "$@" >"$state/converting" && sync "$state/
 # What ran is as it was before, and runs. Never once the site has a grant: somebody else may take writes by then.
 found_start() {
   [ ! -e "$state/grant.json" ] || return 0
-  rm -f "$state/converting"
   docker update --restart "${policy:-unless-stopped}" "$container" >/dev/null 2>&1 || :
-  docker start "$container" >/dev/null 2>&1 && say "$site: $container was started again"
+  docker start "$container" >/dev/null 2>&1 || return 1
+  rm -f "$state/converting"
+  say "$site: $container was started again"
 }
 
 # `facts` of data that was stopped cleanly as what it was: $role.
@@ -84,13 +86,18 @@ found_stop() {
   found_data
   found_runs || fail "$site: $container does not run"
   policy=$(found_policy)
+  # Of one that a run before left: what it set since is no policy of anybody's.
+  [ ! -e "$state/converting" ] || read -r _ _ policy _ <"$state/converting"
   [ "$(found_value 'select pg_is_in_recovery()')" = f ] || fail "$site is a standby: there are no writes to take from it"
+  install -d -m 0755 "$operations"
   install -d -m 0750 -o 999 -g 999 "$state"
   found_reader
   work=$(mktemp -d) stopped=
   trap found_stopped EXIT
   trap 'exit 1' INT TERM HUP
-  found_note primary - "${policy:-no}" ''
+  # Whoever listens may be gone: a shell that this signal ends runs no trap.
+  trap '' PIPE
+  found_note leaving - "${policy:-no}" ''
   # A daemon that comes back must not start it beside the new primary.
   docker update --restart no "$container" >/dev/null || fail "$site: $container cannot be changed"
   found_value 'checkpoint; checkpoint' >/dev/null || fail "$site: PostgreSQL makes no checkpoint"
@@ -107,10 +114,16 @@ found_stop() {
         break
       done' sh "$found_inside" || :
   } >&6 2>/dev/null &
+  watch=$!
   echo ready
   IFS= read -r word || word=
   [ "$word" = stop ] || exit 0
+  # What it has seen by now was another stop, or a crash: not the last record.
+  kill -0 "$watch" 2>/dev/null || fail "$site: PostgreSQL was stopped by somebody else meanwhile"
   stopped=yes
+  # `back` waits for this, whether or not anybody here is left.
+  exec 8>"$operations/found.flock"
+  flock -x 8
   { docker stop --time "$seconds" "$container" >/dev/null 2>&1 || :; echo over >&6; } &
   last=
   while [ -z "$last" ] && IFS= read -r line <&6; do
@@ -142,6 +155,9 @@ found_back() {
   site=$1 container=$2 state=$3
   [ -e "$state/converting" ] || return 0
   read -r _ _ policy _ <"$state/converting"
+  install -d -m 0755 "$operations"
+  exec 8>"$operations/found.flock"
+  flock -w 60 8 || fail "$site: the stop of $container does not end"
   found_start || fail "$site: $container does not start: docker logs $container"
 }
 
@@ -216,6 +232,11 @@ found_convert() {
   umask 077
   image=${images%%,*}
   [ ! -e "$state/grant.json" ] || { echo "$site: converted already"; return 0; }
+  if [ -e "$state/converting" ]; then
+    read -r role _ <"$state/converting"
+    # Whose writes went elsewhere: whatever happens, nothing starts it as a primary again.
+    [ "$role" != leaving ] || { found_keep "$site" "$container" "$volume" "$state" 1 "$image"; echo "$site: its writes are elsewhere, it follows"; return 0; }
+  fi
   found_data
   # Not while PostgreSQL is down.
   for one in $(printf %s "$images" | tr , ' '); do

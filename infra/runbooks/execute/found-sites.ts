@@ -8,6 +8,9 @@ import type { Learned } from "./learned.ts";
 /** Seconds for PostgreSQL to stop before Docker kills it: the undo that follows needs the rest of the step's limit. */
 const STOP_SECONDS = 10;
 
+/** Seconds for a session that was to set verifiers to end. */
+const USERS_END_SECONDS = 5;
+
 /** Carries out what a switchover away from a site that runs as it was found needs on the hosts. */
 export class FoundSites {
   readonly #stack: Stack;
@@ -87,7 +90,8 @@ export class FoundSites {
       const talk = this.#waiting.get(key(site, about));
       this.#waiting.delete(key(site, about));
       talk?.leave();
-      await talk?.ended(seconds);
+      // A stop that was begun comes to its end; a statement that hangs is nobody's loss.
+      await talk?.ended(about === "stop" ? seconds : USERS_END_SECONDS);
     }
   }
 

@@ -67,13 +67,6 @@ export function pairChecks(from: SiteView, target: SiteView): Check[] {
       objection: roomObjection(target),
     },
     {
-      title: "both are of one PostgreSQL version",
-      objection:
-        from.version === target.version
-          ? undefined
-          : `${from.name} runs ${from.version ?? "?"}, ${target.name} ${target.version ?? "?"}`,
-    },
-    {
       title: `${target.name}'s pooler lets queries through`,
       objection:
         target.pooler?.login === true
@@ -83,10 +76,17 @@ export function pairChecks(from: SiteView, target: SiteView): Check[] {
   ];
 }
 
-/** It follows afterwards whom it hears. */
-export function hearsCheck(from: SiteView, target: SiteView): Check[] {
+/** Of two that follow each other: each can be the other's standby, and hears it. */
+export function mutualChecks(from: SiteView, target: SiteView): Check[] {
   if (from.name === target.name) return [];
   return [
+    {
+      title: "both are of one PostgreSQL version",
+      objection:
+        from.version === target.version
+          ? undefined
+          : `${from.name} runs ${from.version ?? "?"}, ${target.name} ${target.version ?? "?"}`,
+    },
     {
       title: `${from.name} hears ${target.name}`,
       objection:

@@ -1,6 +1,6 @@
 import { slotName } from "../../topology/model.ts";
 import type { GrantView, Observation } from "../observe/observation.ts";
-import { activityChecks, hearsCheck, pairChecks, primaryCheck, routerChecks } from "./flip-checks.ts";
+import { activityChecks, mutualChecks, pairChecks, primaryCheck, routerChecks } from "./flip-checks.ts";
 import type { PoolMode } from "./flip-checks.ts";
 import { excludedSites, expectation, highestEpoch, siteOf } from "./grants.ts";
 import type { Granted } from "./promote.ts";
@@ -70,7 +70,7 @@ export function planFlip(seen: Observation, { to, poolMode }: FlipOptions): Plan
     ...(target === undefined ? [] : others.flatMap((other) => otherChecks(seen, target, other))),
     ...(target === undefined || from === undefined
       ? []
-      : [...pairChecks(from, target), ...hearsCheck(from, target)]),
+      : [...pairChecks(from, target), ...mutualChecks(from, target)]),
     ...(from === undefined ? [] : routerChecks(seen, from)),
     ...(from === undefined ? [] : activityChecks(from, poolMode)),
   ];

@@ -32,7 +32,9 @@ export function planHandOver(seen: Observation, to: string): Planned {
     foundCheck(seen, from, more),
     ...targetChecks(seen, target, to),
     ...(target === undefined ? [] : others.flatMap((other) => otherChecks(seen, target, other))),
-    ...(target === undefined || from === undefined ? [] : pairChecks(from, target)),
+    ...(target === undefined || from === undefined
+      ? []
+      : [...pairChecks(from, target), minorCheck(from, target)]),
     ...(from === undefined ? [] : [...routerChecks(seen, from), ...activityChecks(from, "session")]),
   ];
   if (from?.systemId == null || target?.grant == null || objections(checks).length > 0)
@@ -77,6 +79,18 @@ function foundCheck(seen: Observation, from: SiteView | undefined, more: readonl
       from.source === "found"
         ? undefined
         : `${from.name} takes the writes and is heatwave's already; what was found stays stopped until it is converted: bin/adopt ${seen.stack} --convert SITE`,
+  };
+}
+
+/** A standby of another minor version may be promoted; back to an older one goes nobody. */
+function minorCheck(from: SiteView, target: SiteView): Check {
+  const [old, next] = [from.version ?? 0, target.version ?? 0];
+  return {
+    title: `${target.name} runs ${from.name}'s PostgreSQL, or a newer minor version of it`,
+    objection:
+      next >= old && Math.floor(next / 10_000) === Math.floor(old / 10_000)
+        ? undefined
+        : `${from.name} runs ${from.version ?? "?"}, ${target.name} ${target.version ?? "?"}`,
   };
 }
 
@@ -197,82 +211,104 @@ const keepStep = (from: string, epoch: number): Step => ({
   mayFail: true,
 });
 
-/** What a dead controller left of it: finished where the target was promoted, else taken back. */
+/**
+ * What a dead controller left of it: finished where the target was promoted, taken back where it certainly was not. What was
+ * found has no start rules that would notice a newer timeline, so whatever lies between decides nothing.
+ */
 export function resumeHandOver(
   seen: Observation,
   entry: LedgerEntry & { readonly from: string },
 ): Resumption {
   const { from, epochs } = entry;
   const target = siteOf(seen, entry.to ?? "");
-  if (target?.grant == null || target.source !== "control" || epochs === null)
-    return {
-      kind: "stuck",
-      why: `${entry.verb} to ${entry.to ?? "?"}: ${entry.to ?? "the target"} cannot be asked: ${target?.silent ?? "no grant"}`,
-      next: `bring it back, then bin/recovery ${seen.stack} resume`,
-    };
-  const clear = (primary: string): Step => ({
-    id: "clear",
-    title: "Every router is as its file says",
-    action: { do: "clear-overrides", primary },
-    seconds: 15,
-    mayFail: true,
+  const stuck = (why: string): Resumption => ({
+    kind: "stuck",
+    why: `${entry.verb} to ${entry.to ?? "?"}: ${why}`,
+    next: `bring it back, then bin/recovery ${seen.stack} resume`,
   });
+  if (target?.grant == null || target.source !== "control" || epochs === null)
+    return stuck(`${entry.to ?? "the target"} cannot be asked: ${target?.silent ?? "no grant"}`);
   if (target.role === "primary")
     return {
       kind: "finish",
       why: `${target.name} was promoted`,
-      steps: [
-        usersStep(target.name),
-        clear(target.name),
-        ...servingSteps(target.name, target.grant),
-        keepStep(from, epochs.before),
-        routersStep(target.name),
-      ],
+      steps: finishing(from, target as Granted, epochs.before),
     };
-  const { grant } = target;
-  const given = grant.epoch === epochs.after;
+  if (
+    target.role !== "standby" ||
+    target.running !== true ||
+    target.heldback !== null ||
+    target.timeline !== entry.timelines?.before
+  )
+    return stuck(
+      `${target.name} is no running standby on timeline ${entry.timelines?.before ?? "?"} (${target.word ?? target.role}, timeline ${target.timeline ?? "?"}), so it may have been promoted`,
+    );
+  const away = seen.hosts.find(({ name }) => name === siteOf(seen, from)?.host)?.unreachable;
+  if (away != null)
+    return stuck(`${target.name} was not promoted, and the host of ${from} cannot be reached: ${away}`);
   return {
     kind: "undo",
     why: `${target.name} was not promoted`,
-    steps: [
-      // First, so that nobody can be promoted any more when what was found starts.
-      ...(given
-        ? [
-            {
-              id: "grant",
-              title: `Take the grant from ${target.name}`,
-              action: {
-                do: "grant",
-                site: target.name,
-                expect: expectation(grant),
-                grant: { ...grant, state: "none", epoch: epochs.before },
-              },
-              seconds: 10,
-            } satisfies Step,
-          ]
-        : []),
-      {
-        id: "stop",
-        title: `${from} runs as before`,
-        action: { do: "found-back", site: from },
-        seconds: BACK_SECONDS,
-        mayFail: true,
-      },
-      {
-        id: "serve",
-        title: `${from} takes writes`,
-        action: { do: "await-primary", site: from },
-        seconds: BACK_SECONDS,
-        mayFail: true,
-      },
-      clear(from),
-      {
-        id: "release",
-        title: `Let connections through to ${from}`,
-        action: { do: "release", up: from },
-        seconds: 15,
-        mayFail: true,
-      },
-    ],
+    steps: undoing(from, target as Granted, epochs),
   };
+}
+
+const clearStep = (primary: string): Step => ({
+  id: "clear",
+  title: "Every router is as its file says",
+  action: { do: "clear-overrides", primary },
+  seconds: 15,
+  mayFail: true,
+});
+
+function finishing(from: string, target: Granted, epoch: number): Step[] {
+  return [
+    clearStep(target.name),
+    keepStep(from, epoch),
+    ...servingSteps(target.name, target.grant),
+    usersStep(target.name),
+    routersStep(target.name),
+  ];
+}
+
+function undoing(
+  from: string,
+  { name, grant }: Granted,
+  epochs: { readonly before: number; readonly after: number },
+): Step[] {
+  const taken: GrantView = { ...grant, state: "none", epoch: epochs.before };
+  return [
+    // First, so that nobody can be promoted any more when what was found starts.
+    ...(grant.epoch === epochs.after
+      ? [
+          {
+            id: "grant",
+            title: `Take the grant from ${name}`,
+            action: { do: "grant", site: name, expect: expectation(grant), grant: taken },
+            seconds: 10,
+          } satisfies Step,
+        ]
+      : []),
+    {
+      id: "stop",
+      title: `${from} runs as before`,
+      action: { do: "found-back", site: from },
+      seconds: 90,
+    },
+    {
+      id: "serve",
+      title: `${from} takes writes`,
+      action: { do: "await-primary", site: from },
+      seconds: BACK_SECONDS,
+      mayFail: true,
+    },
+    clearStep(from),
+    {
+      id: "release",
+      title: `Let connections through to ${from}`,
+      action: { do: "release", up: from },
+      seconds: 15,
+      mayFail: true,
+    },
+  ];
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { judge } from "../../../infra/runbooks/judge.ts";
-import type { LedgerEntry, SiteView } from "../../../infra/runbooks/observe/observation.ts";
+import type { LedgerEntry, Observation, SiteView } from "../../../infra/runbooks/observe/observation.ts";
 import { planHandOver } from "../../../infra/runbooks/plan/hand-over.ts";
 import { planResume } from "../../../infra/runbooks/plan/resume.ts";
 import type { Planned, Step } from "../../../infra/runbooks/plan/step.ts";
@@ -17,7 +17,11 @@ const found = (more: Partial<SiteView> = {}): SiteView =>
 const ours = (more: Partial<SiteView> = {}): SiteView => standby("chi-02", more);
 const stopped = (): SiteView => ({ ...gone("dal-01"), silent: "heatwave-postgres does not run" });
 const adopted = ["dal-01"];
-const sight = (sites: readonly SiteView[]) => observation(sites, { adopted });
+/** With both hosts there, whatever their sites say. */
+const sight = (sites: readonly SiteView[], more: Partial<Observation> = {}) => {
+  const seen = observation(sites, { adopted });
+  return { ...seen, hosts: seen.hosts.map((host) => ({ ...host, unreachable: null })), ...more };
+};
 
 const stepsOf = (planned: Planned): readonly Step[] => {
   if (!planned.ok) throw new Error(objections(planned.checks).join("; "));
@@ -87,12 +91,21 @@ describe("a switchover away from what was found", () => {
       [stopped(), primary("chi-02")],
       /what was found stays stopped until it is converted/,
     ],
+    [
+      "the target runs an older minor version",
+      [found(), ours({ version: 180_005 })],
+      /dal-01 runs 180006, chi-02 180005/,
+    ],
     ["the target was not founded here", [found(), ours({ grant: null })], /has no grant/],
   ])("is refused where %s", (_what, sites, says) => {
     const planned = planHandOver(sight(sites), "chi-02");
     expect(planned.ok).toBe(false);
     expect(objections(planned.checks).join("; ")).toMatch(says);
   });
+});
+
+it("goes to a newer minor version of PostgreSQL too", () => {
+  expect(planHandOver(sight([found(), ours({ version: 180_007 })]), "chi-02").ok).toBe(true);
 });
 
 describe("resume after it", () => {
@@ -130,14 +143,24 @@ describe("resume after it", () => {
   it("finishes what was promoted, and starts nothing at the old primary", () => {
     expect(resume([stopped(), primary("chi-02", { grant: grant("held", 2) })])).toEqual({
       kind: "finish",
-      did: ["found-users", "clear-overrides", "grant", "await-primary", "found-keep", "await-routers"],
+      did: ["clear-overrides", "found-keep", "grant", "await-primary", "found-users", "await-routers"],
     });
   });
 
-  it("decides nothing where the target cannot be asked", () => {
-    expect(resume([stopped(), gone("chi-02")])).toMatchObject({
+  it.each<[string, readonly SiteView[]]>([
+    ["the target cannot be asked", [stopped(), gone("chi-02")]],
+    // A promoted instance whose PostgreSQL does not answer this moment.
+    ["the target's PostgreSQL does not answer", [stopped(), ours({ role: "held", running: false })]],
+    ["the target is on another timeline", [stopped(), ours({ timeline: 2, grant: grant("held", 2) })]],
+  ])("decides nothing where %s", (_what, sites) => {
+    expect(resume(sites)).toMatchObject({ kind: "stuck", next: expect.stringMatching(/resume/) as string });
+  });
+
+  it("waits for the host of what was found where it has to start again", () => {
+    const seen = observation([stopped(), ours({ grant: grant("held", 2) })], { adopted });
+    expect(planResume(seen, entry)).toMatchObject({
       kind: "stuck",
-      next: expect.stringMatching(/resume/) as string,
+      why: expect.stringMatching(/the host of dal-01 cannot be reached/) as string,
     });
   });
 });
@@ -148,10 +171,20 @@ describe("the verdict on a stack of which a site runs as it was found", () => {
     ["after it", [stopped(), primary("chi-02")], /^bin\/adopt production --convert dal-01, then pulumi up$/],
     ["with nobody to take writes", [stopped(), ours()], /docker start what was found there/],
   ])("names what is next: %s", (_what, sites, next) => {
-    expect(judge(sight(sites))[0]).toMatchObject({
+    expect(judge(sight(sites, { declared: "chi-02" }))[0]).toMatchObject({
       code: "adopted",
       next: expect.stringMatching(next) as string,
     });
+  });
+
+  it("is an alarm where both take writes, and says so where the stack file declares the one that was left", () => {
+    expect(judge(sight([found(), primary("chi-02")]))[0]).toMatchObject({
+      level: "alarm",
+      text: expect.stringMatching(/two instances run as primary: dal-01 and chi-02/) as string,
+    });
+    expect(judge(sight([stopped(), primary("chi-02")]))[0].next).toMatch(
+      /^set heatwave:primary to chi-02 in/,
+    );
   });
 
   it("names what was interrupted first", () => {
