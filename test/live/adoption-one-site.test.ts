@@ -28,6 +28,8 @@ describe("a stack of one site is adopted and converted", { timeout: 600_000 }, (
     await hands.make(live.topology.sites.slice(0, 1));
     const file = parseDocument(await world.controller(`cat ${STACK}`));
     file.deleteIn(["config", "heatwave:sites", 1]);
+    for (const key of [["heatwave:hosts", "chi-02"], ["heatwave:maintenance"]])
+      file.deleteIn(["config", ...key]);
     await world.controller(`cat >${STACK}`, file.toString());
     writer = await Writer.start(live.plan, live.stack, live.overlay, {
       clients: 2,

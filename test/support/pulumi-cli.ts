@@ -67,7 +67,7 @@ export class PulumiCli {
       "test -f $state || { rm -f $init/Pulumi.$1.yaml; (cd $init && pulumi stack init --no-select --secrets-provider passphrase organization/heatwave/$1 >&2); }",
       `salt=$(sed -n 's/.*"salt":"\\([^"]*\\)".*/\\1/p' $state)`,
       'test -n "$salt" || salt=$(sed -n "s/^encryptionsalt: //p" $init/Pulumi.$1.yaml)',
-      `{ echo "encryptionsalt: $salt"; sed -e '/^encryptionsalt:/d' -e '/^  heatwave:secrets:/,$d' Pulumi.$1.yaml; } >/tmp/cli.yaml`,
+      `{ echo "encryptionsalt: $salt"; sed '/^encryptionsalt:/d' Pulumi.$1.yaml | awk '/^  [^ ]/ { hidden = /^  heatwave:secrets:/ } !hidden'; } >/tmp/cli.yaml`,
       'stack=$1; verb=$2; shift 2; exec pulumi $verb --stack $stack --config-file /tmp/cli.yaml --non-interactive "$@"',
     ].join("\n");
     return this.#world.attempt("exec", "--", "sh", "-c", script, "bin/sh", stack, verb, ...args);
