@@ -2,19 +2,17 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { Box, Router, Site } from "../../infra/topology/model.ts";
 import type { AdoptedIds } from "../../infra/topology/places.ts";
+import { AS_FOUND } from "./container-inputs.ts";
 import { instanceName, siteName } from "../site/retired-site.ts";
 
 /**
  * What runs as it was found, by components of the types and names that it will have when it is made here. Nothing of it is
- * changed, restarted or deleted.
+ * changed, restarted or deleted: what it is like is its own, and leaving the file deletes nothing, since it is protected.
  */
 export interface AdoptedPartArgs {
   readonly adopted: AdoptedIds;
   readonly provider: docker.Provider;
 }
-
-/** What it is like is its own: no difference is a change. Protected, so that leaving the file deletes nothing. */
-const AS_FOUND = { protect: true, ignoreChanges: ["*"] };
 
 export function adoptSite(site: Site, args: AdoptedPartArgs, parent: pulumi.Resource): void {
   const name = siteName(site);
@@ -25,7 +23,7 @@ export function adoptSite(site: Site, args: AdoptedPartArgs, parent: pulumi.Reso
     { name: site.volume },
     {
       ...{ parent: instance, provider: args.provider, import: site.volume, retainOnDelete: true },
-      ...AS_FOUND,
+      ...{ protect: true, ignoreChanges: ["*"] },
     },
   );
   adoptContainer(instanceName(site), site.postgres, args, instance);
@@ -48,7 +46,11 @@ function adoptContainer(
 ): void {
   const id = adopted[host.name]?.[container];
   if (id === undefined) throw new pulumi.ResourceError(`no id of ${container} on ${host.name}`, parent);
-  new docker.Container(name, { name: container, image }, { parent, provider, import: id, ...AS_FOUND });
+  new docker.Container(
+    name,
+    { name: container, image, envs: [] },
+    { parent, provider, import: id, protect: true, ignoreChanges: [...AS_FOUND] },
+  );
 }
 
 export function component(

@@ -90,7 +90,7 @@ function compare(
   after: Value | undefined,
 ): readonly Change[] {
   if (after instanceof Unknown) return [{ path, kind: before === undefined ? "add" : "update" }];
-  if (after === undefined && field.computed === true) return [];
+  if (after === undefined && field.computed === true) return thoughtUp(path, field, before);
   if (field.emptyIsUnset === true && (after === undefined || after === "")) return [];
   if (field.same !== undefined && before !== undefined && after !== undefined && field.same(before, after)) {
     return [];
@@ -110,6 +110,11 @@ function compare(
   }
   if (isMap(before) && isMap(after)) return compareKeys(path, (key) => field.fields?.[key], before, after);
   return [{ path, kind: "update" }];
+}
+
+/** A value that nobody writes is the daemon's own; one that an import cannot read is planned anew. */
+function thoughtUp(path: readonly PathElement[], field: Field, before: Value | undefined): readonly Change[] {
+  return field.unread === true && before === undefined ? [{ path, kind: "add" }] : [];
 }
 
 function compareKeys(

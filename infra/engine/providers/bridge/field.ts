@@ -19,6 +19,11 @@ export interface Field {
   readonly default?: Value;
   /** What the outputs hold when nothing is written. @default null */
   readonly blank?: Value;
+  /**
+   * Of a computed set: no read gives it, so that after an import the next plan makes one up (Terraform's SDK,
+   * schemaMap.diffSet: two empty counts of a computed set are a difference).
+   */
+  readonly unread?: boolean;
   /** A change makes a new resource. */
   readonly replace?: boolean;
   /**

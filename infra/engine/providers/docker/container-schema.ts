@@ -142,7 +142,7 @@ export const CONTAINER_FIELDS: Fields = {
   dnsSearches: setOf(text(), replace),
   domainname: text({ ...replace, blank: "" }),
   entrypoints: listOf(text(), { ...replace, computed: true, blank: [] }),
-  envs: setOf(text(), { ...replace, computed: true, blank: [] }),
+  envs: setOf(text(), { ...replace, computed: true, blank: [], unread: true }),
   exitCode: integer({ outputOnly: true }),
   gpus: text({
     refused: "GPU requests are not known to the embedded engine; use deviceRequests or the Pulumi CLI",
