@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { spread } from "../../bench/figures.ts";
 import type { FlipFigures } from "../../bench/series.ts";
 import { delay, healLinks, lose } from "../../infra/rehearsal/faults/network.ts";
-import { FlipSuite, otherThan } from "../support/flip-suite.ts";
+import { FlipSuite, hardlyNoticed, otherThan } from "../support/flip-suite.ts";
 
 const suite = new FlipSuite(join(import.meta.dirname, "../.."));
 /** Milliseconds of a round trip between the sites. */
@@ -16,7 +16,9 @@ const PAIRS = 7;
 async function flips(count: number): Promise<readonly FlipFigures[]> {
   const figures: FlipFigures[] = [];
   for (let n = 0; n < count; n += 1) {
-    figures.push(await suite.series.flip());
+    const flip = await suite.series.flip();
+    hardlyNoticed(flip);
+    figures.push(flip);
     await suite.whole();
   }
   return figures;

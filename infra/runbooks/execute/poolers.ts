@@ -12,7 +12,7 @@ const ASK_MS = 5000;
 const OWN = new Set(["pgbouncer", "heatwave_health"]);
 
 /** What routers have of one site. */
-export type Sent = Pick<LoginLook, "taken" | "connectMs">;
+export type Sent = Pick<LoginLook, "taken" | "settleMs">;
 
 /** The consoles of sites' poolers, for as long as a run lasts. */
 export class Poolers {

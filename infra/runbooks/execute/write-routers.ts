@@ -14,6 +14,8 @@ import type { Stack } from "../observe/observe.ts";
 
 /** Milliseconds for one line of commands at a router. */
 const COMMAND_MS = 2000;
+/** Milliseconds for which connections may be on their way to a pooler; a check that took longer met something else. */
+const LONGEST_SETTLE_MS = 250;
 /** Milliseconds until a guard must stand: a `docker exec` on a busy host. */
 const GUARD_MS = 10_000;
 
@@ -78,19 +80,20 @@ export class WriteRouters {
   /** What the routers have taken for a site by now: also what is with no server yet, which HAProxy counts at its front alone. */
   async sentTo(site: string): Promise<Sent> {
     let taken = 0;
-    let connectMs = 0;
+    let settleMs = 0;
     await this.#each(async (router, host) => {
       const rows = statRows(await host.haproxy(router.container, "show stat", COMMAND_MS));
       const value = (proxy: string, name: string, field: string): number =>
         Number(rows.find((row) => row["pxname"] === proxy && row["svname"] === name)?.[field] ?? 0);
       for (const listener of this.#listeners) {
         taken += value(listener.name, "FRONTEND", "scur");
-        for (const { proxy, name } of serversOf(this.#stack.topology, router, listener))
-          if (name === site) connectMs = Math.max(connectMs, value(proxy, name, "ctime"));
-          else taken -= value(proxy, name, "scur");
+        for (const { proxy, name, local } of serversOf(this.#stack.topology, router, listener))
+          if (name !== site) taken -= value(proxy, name, "scur");
+          // A connection, a question and an answer: two round trips. On one host there is no way to speak of.
+          else if (!local) settleMs = Math.max(settleMs, value(proxy, name, "check_duration"));
       }
     });
-    return { taken, connectMs };
+    return { taken, settleMs: Math.min(settleMs, LONGEST_SETTLE_MS) };
   }
 
   /**
