@@ -1,10 +1,12 @@
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Difference } from "../../infra/drift/drift.ts";
+import { RecoveryCli } from "../support/recovery-cli.ts";
 import { Rehearsal } from "../support/rehearsal.ts";
 import { inWorld, topologyOf } from "../support/world-suite.ts";
 
 const world = new Rehearsal("production");
+const operator = new RecoveryCli(world);
 const topology = topologyOf("production", join(import.meta.dirname, "../.."));
 
 interface Seen {
@@ -39,6 +41,11 @@ describe("drift", { timeout: 600_000 }, () => {
     await world.host("chi-02", `docker update --restart no ${topology.sites[1]?.postgres.container ?? ""}`);
     await world.sql(first.name, "create role eve login superuser");
     await world.host("chi-02", `docker stop ${topology.sites[1]?.pgbouncer.container ?? ""}`);
+    // pg-health asks the pooler every few seconds.
+    await vi.waitFor(
+      async () => expect((await operator.topology()).findings.map(({ code }) => code)).toContain("pooler"),
+      { timeout: 60_000, interval: 500 },
+    );
     const { code, differences } = await drift();
     expect(code).toBe(6);
     const found = differences.map(({ aspect, where, what }) => `${aspect} ${where} ${what}`);

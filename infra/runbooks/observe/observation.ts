@@ -76,6 +76,8 @@ export interface SiteView {
     /** Of the control file's last checkpoint. */
     readonly checkpoint: string | null;
   };
+  /** Of a standby: up to where its control file demands replay, and on which timeline that WAL is; null where it does not say. */
+  readonly recovery: { readonly timeline: number; readonly lsn: string } | null;
   /** State of the control file, e.g. `in production`, `shut down`. */
   readonly controlState: string | null;
   /** When the control file was last written: a checkpoint, a start or a stop. */

@@ -30,6 +30,7 @@ export interface SiteDocument {
       readonly state?: string;
       readonly checkpointLsn?: string;
       readonly minRecoveryLsn?: string;
+      readonly minRecoveryTimeline?: number;
       /** Seconds since 1970. */
       readonly changedAt?: number;
     };
@@ -139,6 +140,7 @@ export function siteView(answers: SiteAnswers): SiteView {
       replayed: sql?.replayedLsn ?? null,
       checkpoint: data?.control?.checkpointLsn ?? null,
     },
+    recovery: recoveryOf(data?.control),
     controlState: data?.control?.state ?? null,
     controlChanged:
       data?.control?.changedAt === undefined ? null : new Date(data.control.changedAt * 1000).toISOString(),
@@ -164,6 +166,11 @@ export function siteView(answers: SiteAnswers): SiteView {
     version: database?.version ?? null,
     activity: database?.activity ?? null,
   };
+}
+
+function recoveryOf(control: NonNullable<SiteDocument["data"]>["control"]): SiteView["recovery"] {
+  const { minRecoveryTimeline: timeline = 0, minRecoveryLsn: lsn = "0/0" } = control ?? {};
+  return timeline === 0 ? null : { timeline, lsn };
 }
 
 function sqlFacts(document: SiteDocument | null): SqlFacts | undefined {

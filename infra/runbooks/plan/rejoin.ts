@@ -36,6 +36,8 @@ export function rejoinWay(site: SiteView, primary: SiteView, survey: Survey): Re
   if (primary.streamingTo.includes(name)) return follow(`${name} streams from ${primary.name}`);
   if (site.word === "diverged") return renew(site.why ?? `${name}'s data has diverged`);
   if (site.timeline === null) return follow(`${name}'s timeline is not known`);
+  const grown = grownApart(site, primary, survey);
+  if (grown !== undefined) return renew(grown);
   if (site.timeline === primary.timeline) {
     const slot = primary.slots?.find((one) => one.name === slotName(name));
     return slot?.walStatus === "lost"
@@ -56,6 +58,19 @@ export function rejoinWay(site: SiteView, primary: SiteView, survey: Survey): Re
   if (site.running !== true && site.controlState === "in production")
     return renew(`${forked}, and ${name} crashed as primary: what it wrote past that is not known`);
   return follow(`${forked}, and ${name} has nothing past that`);
+}
+
+/**
+ * Why the data is past a fork though the site is said to be on the primary's timeline: that is the one that its WAL receiver
+ * asked for, also where it was refused. What was replayed is on the control file's.
+ */
+function grownApart(site: SiteView, primary: SiteView, { forks }: Survey): string | undefined {
+  const { recovery, receiver } = site;
+  if (recovery === null || receiver === "streaming" || site.timeline !== primary.timeline) return undefined;
+  const fork = forks?.find(({ timeline }) => timeline === recovery.timeline);
+  return fork !== undefined && lsnBytes(recovery.lsn) > lsnBytes(fork.lsn)
+    ? `${primary.name}'s timeline left timeline ${fork.timeline} at ${fork.lsn}, and ${site.name} has replayed that timeline up to ${recovery.lsn}`
+    : undefined;
 }
 
 /** Brings a site back that was excluded or has diverged: it follows the primary, and nobody excludes it any more. */

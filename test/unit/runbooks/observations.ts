@@ -30,6 +30,7 @@ const site = (name: string): SiteView => ({
   timeline: 1,
   running: true,
   lsn: { current: null, received: null, replayed: null, checkpoint: "0/3000000" },
+  recovery: null,
   controlState: "in production",
   controlChanged: "2026-01-02T03:00:00.000Z",
   lag: { bytes: null, seconds: null },

@@ -168,6 +168,19 @@ describe("rejoin", () => {
       "renew",
     ],
     ["the same timeline", { timeline: 2, receiver: null }, {}, "follow"],
+    // A receiver that was refused has the primary's timeline all the same.
+    [
+      "the same timeline by its receiver's word, and past the fork by its control file's",
+      { timeline: 2, receiver: "waiting", recovery: { timeline: 1, lsn: "0/3000200" } },
+      {},
+      "renew",
+    ],
+    [
+      "the same timeline, and not past the fork by its control file",
+      { timeline: 2, receiver: "waiting", recovery: { timeline: 1, lsn: "0/3000100" } },
+      {},
+      "follow",
+    ],
   ] as const)("%s", (_, site, old, way) => {
     const seen = primary("dal-01", { timeline: 2, ...(old as Partial<SiteView>) });
     expect(rejoinWay(standby("chi-02", site as Partial<SiteView>), seen, survey({ forks }))).toMatchObject({
