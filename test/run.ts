@@ -72,6 +72,7 @@ const ALONE = [
 /** Suites in worlds of their own that would take the plain run past its 25 minutes. */
 const LONG = [
   "adoption",
+  "adoption-one-site",
   "changes",
   "docs",
   "drift",
