@@ -47,6 +47,12 @@ found_policy() {
   docker inspect --format '{{.HostConfig.RestartPolicy.Name}}' "$container"
 }
 
+# A fast stop, whatever signal the container was made to stop by: a smart one waits for its pooler, and is killed.
+found_halt() {
+  docker kill --signal INT "$container" >/dev/null 2>&1 || :
+  docker stop --time "$seconds" "$container" >/dev/null 2>&1
+}
+
 # Reads the control file. Started before a stop, since writes wait from there on.
 found_reader() {
   reader=$(docker run --rm --detach --network none --user 999:999 --env LC_ALL=C --entrypoint sleep \
@@ -124,7 +130,7 @@ found_stop() {
   # `back` waits for this, whether or not anybody here is left.
   exec 8>"$operations/found.flock"
   flock -x 8
-  { docker stop --time "$seconds" "$container" >/dev/null 2>&1 || :; echo over >&6; } &
+  { found_halt || :; echo over >&6; } &
   last=
   while [ -z "$last" ] && IFS= read -r line <&6; do
     case $line in
@@ -260,7 +266,7 @@ found_convert() {
     [ "$role" = standby ] || found_value checkpoint >/dev/null || { found_start; fail "$site: PostgreSQL makes no checkpoint"; }
     # A daemon that comes back must not start it beside what takes its place.
     docker update --restart no "$container" >/dev/null || { found_start; fail "$site: $container cannot be changed"; }
-    docker stop --time "$seconds" "$container" >/dev/null || { found_start; fail "$site: $container does not stop"; }
+    found_halt || { found_start; fail "$site: $container does not stop"; }
   fi
   facts=$(docker exec "$reader" pg_controldata -D "$found_inside") || { found_start; fail "$site: pg_controldata does not read the data"; }
   found_clean || { found_start; fail "$site stays as it was found"; }
