@@ -29,7 +29,11 @@ export function diffInputs(request: DiffRequest): Omit<DiffResult, "deleteBefore
     if (field.outputOnly === true) return [];
     const before = present(key in oldOutputs ? oldOutputs[key] : oldInputs[key]);
     const after = present(news[key]);
-    const changes = compare([key], field, before, after);
+    // An import has recorded that it cannot read it: a value is planned anew.
+    const unread = field.unread === true && oldOutputs[key] === null && after === undefined;
+    const changes: readonly Change[] = unread
+      ? [{ path: [key], kind: "add" }]
+      : compare([key], field, before, after);
     return changes.length === 0 ? [] : [{ key, field, changes, forces: forces(field, before, after) }];
   });
   // Once anything forces a replacement, every change of a replacing property counts as one.
@@ -90,7 +94,7 @@ function compare(
   after: Value | undefined,
 ): readonly Change[] {
   if (after instanceof Unknown) return [{ path, kind: before === undefined ? "add" : "update" }];
-  if (after === undefined && field.computed === true) return thoughtUp(path, field, before);
+  if (after === undefined && field.computed === true) return [];
   if (field.emptyIsUnset === true && (after === undefined || after === "")) return [];
   if (field.same !== undefined && before !== undefined && after !== undefined && field.same(before, after)) {
     return [];
@@ -110,11 +114,6 @@ function compare(
   }
   if (isMap(before) && isMap(after)) return compareKeys(path, (key) => field.fields?.[key], before, after);
   return [{ path, kind: "update" }];
-}
-
-/** A value that nobody writes is the daemon's own; one that an import cannot read is planned anew. */
-function thoughtUp(path: readonly PathElement[], field: Field, before: Value | undefined): readonly Change[] {
-  return field.unread === true && before === undefined ? [{ path, kind: "add" }] : [];
 }
 
 function compareKeys(

@@ -20,7 +20,7 @@ export interface Field {
   /** What the outputs hold when nothing is written. @default null */
   readonly blank?: Value;
   /**
-   * Of a computed set: no read gives it, so that after an import the next plan makes one up (Terraform's SDK,
+   * Of a computed set: no read gives it, so that an import records null and the next plan makes one up (Terraform's SDK,
    * schemaMap.diffSet: two empty counts of a computed set are a difference).
    */
   readonly unread?: boolean;

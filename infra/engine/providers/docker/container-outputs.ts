@@ -28,6 +28,7 @@ export function readOutputs(recorded: ValueMap, inspected: Inspected): ValueMap 
     ...recorded,
     __meta: META,
     id: inspected.Id,
+    envs: recorded["envs"] ?? null,
     ...networkOutputs(recorded, inspected),
     ...(state.Running
       ? {}
