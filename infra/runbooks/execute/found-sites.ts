@@ -3,6 +3,7 @@ import type { Site } from "../../topology/model.ts";
 import type { Stack } from "../observe/observe.ts";
 import { hostOf } from "../observe/observe.ts";
 import type { FoundAction } from "../plan/found-actions.ts";
+import { Bell } from "./bell.ts";
 import type { Learned } from "./learned.ts";
 
 /** Seconds for PostgreSQL to stop before Docker kills it: the undo that follows needs the rest of the step's limit. */
@@ -121,7 +122,7 @@ class FoundTalk {
   #out = "";
   #err = "";
   #isOver = false;
-  #wake: () => void = () => undefined;
+  readonly #bell = new Bell();
 
   constructor(child: ChildProcessWithoutNullStreams, site: string) {
     this.#child = child;
@@ -129,13 +130,13 @@ class FoundTalk {
     child.stdin.on("error", () => undefined);
     child.stdout.on("data", (text: Buffer) => {
       this.#out += text.toString();
-      this.#wake();
+      this.#bell.ring();
     });
     child.stderr.on("data", (text: Buffer) => (this.#err += text.toString()));
     this.#over = new Promise((resolve) =>
       child.once("close", () => {
         this.#isOver = true;
-        this.#wake();
+        this.#bell.ring();
         resolve();
       }),
     );
@@ -156,18 +157,8 @@ class FoundTalk {
         throw new Error(this.#err.trim().replace(/^error: /, "") || `${this.#site}: it ended without a word`);
       const left = until - performance.now();
       if (left <= 0) throw new Error(`${this.#site}: no answer within ${seconds} s`);
-      await this.#more(left);
+      await this.#bell.heard(left);
     }
-  }
-
-  #more(limitMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, limitMs);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 
   leave(): void {

@@ -1,5 +1,6 @@
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import type { StackHost } from "../../hosts/stack-host.ts";
+import { Bell } from "./bell.ts";
 
 const MARK = "--heatwave--";
 
@@ -11,7 +12,7 @@ export class PoolerConsole {
   readonly #child: ChildProcessWithoutNullStreams;
   #heard = "";
   #said = "";
-  #wake: (() => void) | undefined;
+  readonly #bell = new Bell();
   #ended = false;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -20,12 +21,12 @@ export class PoolerConsole {
     child.stdin.on("error", () => undefined);
     child.stdout.on("data", (text: Buffer) => {
       this.#heard += text.toString();
-      this.#wake?.();
+      this.#bell.ring();
     });
     child.stderr.on("data", (text: Buffer) => (this.#said += text.toString()));
     child.once("close", () => {
       this.#ended = true;
-      this.#wake?.();
+      this.#bell.ring();
     });
   }
 
@@ -61,18 +62,8 @@ export class PoolerConsole {
       const left = until - performance.now();
       if (this.#ended) throw new Error(`PgBouncer's console ended: ${this.#said.trim() || "without a word"}`);
       if (left <= 0) throw new Error(`PgBouncer: ${command}: no answer within ${limitMs / 1000} s`);
-      await this.#more(left);
+      await this.#bell.heard(left);
     }
-  }
-
-  #more(limitMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, limitMs);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 
   close(): void {

@@ -97,12 +97,12 @@ export async function observe(
 }
 
 /** Sites that run as they were found (docs/adoption.md). */
-export function adoptedSites({ topology, config }: Pick<Stack, "topology" | "config">): readonly string[] {
+export function adoptedSites({ topology, config }: Stack): readonly string[] {
   return topology.sites.filter((site) => isAdopted(site, config.adopted)).map(({ name }) => name);
 }
 
 /** The last site that runs as it was found: routers and all other sites are heatwave's, so its writes can be taken away. */
-export function siteToHandOver(stack: Pick<Stack, "topology" | "config">): string | undefined {
+export function siteToHandOver(stack: Stack): string | undefined {
   const { topology, config } = stack;
   const [site, ...more] = adoptedSites(stack);
   const ours = topology.routers.every((router) => !lists(config.adopted, router));

@@ -1,4 +1,3 @@
-import { slotName } from "../../topology/model.ts";
 import type { GrantView, Observation } from "../observe/observation.ts";
 import { activityChecks, mutualChecks, pairChecks, primaryCheck, routerChecks } from "./flip-checks.ts";
 import type { PoolMode } from "./flip-checks.ts";
@@ -13,6 +12,7 @@ import {
   targetChecks,
 } from "./promote.ts";
 import type { Check, Planned, Step } from "./step.ts";
+import { cutStep, holdStep, proofStep, releaseStep, reserveStep, settleStep } from "./switch-steps.ts";
 import { objections } from "./step.ts";
 
 /** Seconds for which connections may wait at the routers, below what applications wait for a connection. */
@@ -25,8 +25,6 @@ const PAUSE_SECONDS = 2;
 const STOP_SECONDS = 15;
 /** Seconds for the old primary to serve again, when it goes back; what takes longer is for an operator to see. */
 const BACK_SECONDS = 30;
-/** Seconds in which the standby has to replay the last record. */
-const PROOF_SECONDS = 5;
 
 export interface FlipOptions {
   /** Site that takes the writes over. */
@@ -131,13 +129,7 @@ function before(from: Granted, to: Granted): Step[] {
       action: { do: "checkpoint", site: from.name },
       seconds: 300,
     },
-    {
-      id: "slot",
-      title: `Keep WAL at ${to.name} for ${from.name}`,
-      action: { do: "reserve-slot", site: to.name, slot: slotName(from.name) },
-      seconds: 10,
-      undo: [{ do: "free-slots", site: to.name }],
-    },
+    reserveStep(from.name, to.name),
     {
       id: "ready",
       title: "Open what the gap needs, and a guard at every router",
@@ -150,13 +142,7 @@ function before(from: Granted, to: Granted): Step[] {
 
 function gap(from: Granted, to: Granted, given: GrantView, suspended: GrantView, pause: boolean): Step[] {
   return [
-    {
-      id: "hold",
-      title: "Hold new connections at the routers",
-      action: { do: "hold" },
-      seconds: 5,
-      undo: [{ do: "release" }],
-    },
+    holdStep,
     {
       // A login that is cut looks to an application like a database that is not there.
       id: "logins",
@@ -175,13 +161,7 @@ function gap(from: Granted, to: Granted, given: GrantView, suspended: GrantView,
           } satisfies Step,
         ]
       : []),
-    {
-      id: "cut",
-      title: `End the sessions at ${from.name}`,
-      action: { do: "cut", site: from.name },
-      seconds: 5,
-      undo: [{ do: "uncut", site: from.name, healthy: true }],
-    },
+    cutStep(from.name),
     {
       id: "stop",
       title: `Stop PostgreSQL at ${from.name}, and hand its grant to ${to.name}`,
@@ -203,20 +183,9 @@ function gap(from: Granted, to: Granted, given: GrantView, suspended: GrantView,
       undoSeconds: BACK_SECONDS,
       undoServes: true,
     },
-    {
-      id: "proof",
-      title: `Prove that ${to.name} replayed all of ${from.name}`,
-      action: { do: "prove-replay", to: to.name, systemId: from.grant.systemId },
-      seconds: PROOF_SECONDS,
-    },
+    proofStep(from.name, to.name, from.grant.systemId),
     promoteStep(to.name),
-    {
-      id: "release",
-      title: `Let connections through to ${to.name}`,
-      action: { do: "release", up: to.name },
-      seconds: 5,
-      mayFail: true,
-    },
+    releaseStep(to.name),
   ];
 }
 
@@ -243,13 +212,7 @@ function after(from: Granted, to: Granted, given: GrantView, suspended: GrantVie
       mayFail: true,
     },
     ...followingSteps(from.name, to.name),
-    {
-      id: "settle",
-      title: `The routers take ${from.name}'s own word again`,
-      action: { do: "settle-routers", site: from.name },
-      seconds: 30,
-      mayFail: true,
-    },
+    settleStep(from.name),
     {
       id: "sessions",
       title: `End what is left of sessions at ${from.name}'s pooler`,

@@ -1,4 +1,3 @@
-import { slotName } from "../../topology/model.ts";
 import type { GrantView, LedgerEntry, Observation, SiteView } from "../observe/observation.ts";
 import { activityChecks, pairChecks, routerChecks } from "./flip-checks.ts";
 import { HOLD_SECONDS } from "./flip.ts";
@@ -8,6 +7,16 @@ import { otherChecks, promoteStep, routersStep, servingSteps, targetChecks } fro
 import type { Resumption } from "./resumption.ts";
 import type { Check, Planned, Step } from "./step.ts";
 import { objections } from "./step.ts";
+import {
+  clearStep,
+  cutStep,
+  holdStep,
+  proofStep,
+  releaseStep,
+  reserveStep,
+  settleStep,
+  takeGrant,
+} from "./switch-steps.ts";
 
 /**
  * The switchover away from a primary that runs as it was found (docs/adoption.md): as any other one, but for what nobody can
@@ -17,8 +26,6 @@ import { objections } from "./step.ts";
 
 /** Seconds from the order to stop to the last record; two checkpoints were made before. Docker kills after 10. */
 const STOP_SECONDS = 15;
-/** Seconds in which the standby has to replay the last record. */
-const PROOF_SECONDS = 5;
 /** Seconds for what was found to serve again, when it goes back. */
 const BACK_SECONDS = 30;
 
@@ -96,13 +103,7 @@ function minorCheck(from: SiteView, target: SiteView): Check {
 
 function readying(from: string, to: string): Step[] {
   return [
-    {
-      id: "slot",
-      title: `Keep WAL at ${to} for ${from}`,
-      action: { do: "reserve-slot", site: to, slot: slotName(from) },
-      seconds: 10,
-      undo: [{ do: "free-slots", site: to }],
-    },
+    reserveStep(from, to),
     {
       id: "checkpoint",
       title: `Checkpoint twice at ${from}, and ready its stop`,
@@ -129,20 +130,8 @@ function readying(from: string, to: string): Step[] {
 function gap(from: string, systemId: string, target: Granted, given: GrantView): Step[] {
   const to = target.name;
   return [
-    {
-      id: "hold",
-      title: "Hold new connections at the routers",
-      action: { do: "hold" },
-      seconds: 5,
-      undo: [{ do: "release" }],
-    },
-    {
-      id: "cut",
-      title: `End the sessions at ${from}`,
-      action: { do: "cut", site: from },
-      seconds: 5,
-      undo: [{ do: "uncut", site: from, healthy: true }],
-    },
+    holdStep,
+    cutStep(from),
     {
       id: "stop",
       title: `Stop PostgreSQL at ${from}, and give ${to} the grant`,
@@ -162,21 +151,10 @@ function gap(from: string, systemId: string, target: Granted, given: GrantView):
       undoSeconds: BACK_SECONDS,
       undoServes: true,
     },
-    {
-      id: "proof",
-      title: `Prove that ${to} replayed all of ${from}`,
-      action: { do: "prove-replay", to, systemId },
-      seconds: PROOF_SECONDS,
-    },
+    proofStep(from, to, systemId),
     promoteStep(to),
     usersStep(to),
-    {
-      id: "release",
-      title: `Let connections through to ${to}`,
-      action: { do: "release", up: to },
-      seconds: 5,
-      mayFail: true,
-    },
+    releaseStep(to),
   ];
 }
 
@@ -189,18 +167,7 @@ const usersStep = (to: string): Step => ({
 });
 
 function after(from: string, to: string, given: GrantView, epoch: number): Step[] {
-  return [
-    ...servingSteps(to, given),
-    keepStep(from, epoch),
-    {
-      id: "settle",
-      title: `The routers take ${from}'s own word again`,
-      action: { do: "settle-routers", site: from },
-      seconds: 30,
-      mayFail: true,
-    },
-    routersStep(to),
-  ];
+  return [...servingSteps(to, given), keepStep(from, epoch), settleStep(from), routersStep(to)];
 }
 
 const keepStep = (from: string, epoch: number): Step => ({
@@ -253,14 +220,6 @@ export function resumeHandOver(
   };
 }
 
-const clearStep = (primary: string): Step => ({
-  id: "clear",
-  title: "Every router is as its file says",
-  action: { do: "clear-overrides", primary },
-  seconds: 15,
-  mayFail: true,
-});
-
 function finishing(from: string, target: Granted, epoch: number): Step[] {
   return [
     clearStep(target.name),
@@ -271,24 +230,10 @@ function finishing(from: string, target: Granted, epoch: number): Step[] {
   ];
 }
 
-function undoing(
-  from: string,
-  { name, grant }: Granted,
-  epochs: { readonly before: number; readonly after: number },
-): Step[] {
-  const taken: GrantView = { ...grant, state: "none", epoch: epochs.before };
+function undoing(from: string, target: Granted, epochs: LedgerEntry["epochs"]): Step[] {
   return [
     // First, so that nobody can be promoted any more when what was found starts.
-    ...(grant.epoch === epochs.after
-      ? [
-          {
-            id: "grant",
-            title: `Take the grant from ${name}`,
-            action: { do: "grant", site: name, expect: expectation(grant), grant: taken },
-            seconds: 10,
-          } satisfies Step,
-        ]
-      : []),
+    ...takeGrant(target, { epochs }),
     {
       id: "stop",
       title: `${from} runs as before`,
@@ -303,12 +248,6 @@ function undoing(
       mayFail: true,
     },
     clearStep(from),
-    {
-      id: "release",
-      title: `Let connections through to ${from}`,
-      action: { do: "release", up: from },
-      seconds: 15,
-      mayFail: true,
-    },
+    releaseStep(from, 15),
   ];
 }

@@ -1,10 +1,11 @@
-import type { GrantView, LedgerEntry, Observation, SiteView } from "../observe/observation.ts";
+import type { LedgerEntry, Observation, SiteView } from "../observe/observation.ts";
 import { expectation, siteOf } from "./grants.ts";
 import { resumeHandOver } from "./hand-over.ts";
 import { afterPromotion } from "./promote.ts";
 import { resumeRenew } from "./resume-renew.ts";
 import type { Resumption } from "./resumption.ts";
 import type { Step } from "./step.ts";
+import { clearStep, takeGrant } from "./switch-steps.ts";
 
 export type { Resumption } from "./resumption.ts";
 
@@ -106,13 +107,7 @@ function resumeFailover(seen: Observation, entry: LedgerEntry): Resumption {
 function withRouters(resumption: Resumption, { from, to }: LedgerEntry): Resumption {
   if (resumption.kind === "stuck") return resumption;
   const primary = resumption.kind === "finish" ? to : from;
-  const clear: Step = {
-    id: "clear",
-    title: "Every router is as its file says",
-    action: { do: "clear-overrides", primary },
-    seconds: 15,
-    mayFail: true,
-  };
+  const clear = clearStep(primary);
   const pooler: readonly Step[] =
     from === null
       ? []
@@ -134,20 +129,6 @@ function withRouters(resumption: Resumption, { from, to }: LedgerEntry): Resumpt
         ? [clear, ...resumption.steps, ...pooler]
         : [...resumption.steps, clear, ...pooler],
   };
-}
-
-function takeGrant({ name, grant }: SiteView, entry: LedgerEntry): Step[] {
-  // Also where somebody has taken it already: its epoch would keep the old primary from starting.
-  if (grant === null || grant.epoch !== entry.epochs?.after) return [];
-  const taken: GrantView = { ...grant, state: "none", epoch: entry.epochs.before };
-  return [
-    {
-      id: "grant",
-      title: `Take the grant from ${name}`,
-      action: { do: "grant", site: name, expect: expectation(grant), grant: taken },
-      seconds: 10,
-    },
-  ];
 }
 
 /** The old primary takes writes again; the target's grant goes first, so that never two are held. */
