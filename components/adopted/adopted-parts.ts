@@ -4,6 +4,7 @@ import type { Box, Router, Site } from "../../infra/topology/model.ts";
 import type { AdoptedIds } from "../../infra/topology/places.ts";
 import { AS_FOUND } from "./container-inputs.ts";
 import { instanceName, siteName } from "../site/retired-site.ts";
+import type { RouterStandIn } from "../router/stand-in.ts";
 
 /**
  * What runs as it was found, by components of the types and names that it will have when it is made here. Nothing of it is
@@ -33,9 +34,16 @@ export function adoptSite(site: Site, args: AdoptedPartArgs, parent: pulumi.Reso
   adoptContainer(`${name}-pgbouncer`, site.pgbouncer, args, pooler);
 }
 
-export function adoptRouter(router: Router, args: AdoptedPartArgs, parent: pulumi.Resource): void {
+/** @param standIn serves while heatwave's router takes its place: what is called at a deletion is what the state names */
+export function adoptRouter(
+  router: Router,
+  args: AdoptedPartArgs,
+  standIn: RouterStandIn,
+  parent: pulumi.Resource,
+): void {
   const name = `${router.name}-haproxy`;
-  adoptContainer(name, router, args, component("heatwave:router:Router", name, {}, parent));
+  const place = component("heatwave:router:Router", name, {}, parent);
+  adoptContainer(name, router, args, place, standIn.container);
 }
 
 function adoptContainer(
@@ -43,13 +51,17 @@ function adoptContainer(
   { host, container, image }: Pick<Box, "host" | "container" | "image">,
   { adopted, provider }: AdoptedPartArgs,
   parent: pulumi.Resource,
+  hooks?: pulumi.ResourceHookBinding,
 ): void {
   const id = adopted[host.name]?.[container];
   if (id === undefined) throw new pulumi.ResourceError(`no id of ${container} on ${host.name}`, parent);
   new docker.Container(
     name,
     { name: container, image, envs: [] },
-    { parent, provider, import: id, protect: true, ignoreChanges: [...AS_FOUND] },
+    {
+      ...{ parent, provider, import: id, protect: true, ignoreChanges: [...AS_FOUND] },
+      ...(hooks === undefined ? {} : { hooks }),
+    },
   );
 }
 

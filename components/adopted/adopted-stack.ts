@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Host, Topology } from "../../infra/topology/model.ts";
 import type { AdoptedIds } from "../../infra/topology/places.ts";
 import { createProvider } from "../docker-host/docker-host.ts";
+import { RouterStandIn } from "../router/stand-in.ts";
 import { adoptRouter, adoptSite, component } from "./adopted-parts.ts";
 
 export interface AdoptedStackArgs {
@@ -31,7 +32,8 @@ export class AdoptedStack extends pulumi.ComponentResource {
       return { adopted, provider };
     };
     for (const site of topology.sites) adoptSite(site, at(site.host), this);
-    for (const router of topology.routers) adoptRouter(router, at(router.host), this);
+    const standIn = new RouterStandIn(name, topology);
+    for (const router of topology.routers) adoptRouter(router, at(router.host), standIn, this);
     this.registerOutputs({});
   }
 

@@ -9,6 +9,7 @@ import { DockerHost } from "../docker-host/docker-host.ts";
 import { Firewall } from "../firewall/firewall.ts";
 import { ReplacementGuard } from "../postgres/replacement-guard.ts";
 import { Router } from "../router/router.ts";
+import { RouterStandIn } from "../router/stand-in.ts";
 import { instanceName, RetiredSite, siteName } from "../site/retired-site.ts";
 import type { SiteArgs } from "../site/site.ts";
 import { Site } from "../site/site.ts";
@@ -88,7 +89,7 @@ export class HaPostgres extends pulumi.ComponentResource {
     this.systemIdentifier = systemIdentifier;
     // The only site's writes are down from its conversion on: the routers are made anew beside PostgreSQL, and take it up when
     // it serves (start.sh). Of several sites the primary is not touched when they are.
-    this.createRouters(args, hosts, guard, [
+    this.createRouters(args, hosts, { guard, standIn: new RouterStandIn(name, topology) }, [
       ...preparations,
       ...(topology.sites.length === 1 ? converted : []),
     ]);
@@ -181,19 +182,19 @@ export class HaPostgres extends pulumi.ComponentResource {
   private createRouters(
     { topology, config, adopted }: HaPostgresArgs,
     hosts: ReadonlyMap<string, DockerHost>,
-    guard: ReplacementGuard,
+    { guard, standIn }: { readonly guard: ReplacementGuard; readonly standIn: RouterStandIn },
     after: readonly pulumi.Resource[],
   ): void {
     for (const router of topology.routers) {
       const dockerHost = hostOf(hosts, router.host);
       if (adopted !== undefined && lists(adopted, router)) {
-        adoptRouter(router, { adopted, provider: dockerHost.provider }, this);
+        adoptRouter(router, { adopted, provider: dockerHost.provider }, standIn, this);
         continue;
       }
       const name = `${router.name}-haproxy`;
       const { container } = new Router(
         name,
-        { topology, router, dockerHost, haproxy: config.haproxy, after },
+        { topology, router, dockerHost, haproxy: config.haproxy, standIn, after },
         { parent: this },
       );
       guard.follow(name, container);

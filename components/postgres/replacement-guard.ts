@@ -49,7 +49,7 @@ export class ReplacementGuard {
   #turn: Promise<void> = Promise.resolve();
   #underWay: { readonly site: string; readonly end: () => void } | undefined;
   /** Lets runbooks at the host of the replacement that is under way again. */
-  #release: (() => Promise<void>) | undefined;
+  #release: (() => Promise<unknown>) | undefined;
   /** Why no further standby may go. */
   #stuck: string | undefined;
 

@@ -8,6 +8,7 @@ import type { DockerHost } from "../docker-host/docker-host.ts";
 import type { FileKind } from "../docker-host/host-file.ts";
 import { createFolder, HostFile } from "../docker-host/host-file.ts";
 import { renderHaproxyCfg } from "./render/haproxy-cfg.ts";
+import type { RouterStandIn } from "./stand-in.ts";
 
 /** uid and gid of `haproxy` in haproxy:3.0-alpine. */
 const HAPROXY_USER = "99:99";
@@ -20,6 +21,8 @@ export interface RouterArgs {
   readonly router: RouterModel;
   readonly dockerHost: DockerHost;
   readonly haproxy: StackConfig["haproxy"];
+  /** Serves while an existing container is made anew. */
+  readonly standIn: RouterStandIn;
   /**
    * What its container waits for where it takes the place of one that was found.
    * @default nothing
@@ -36,7 +39,7 @@ export class Router extends pulumi.ComponentResource {
 
   constructor(name: string, args: RouterArgs, opts?: pulumi.ComponentResourceOptions) {
     super("heatwave:router:Router", name, {}, opts);
-    const { topology, router, dockerHost } = args;
+    const { topology, router, dockerHost, standIn } = args;
     const { container, directory } = router;
     const folder = createFolder(
       `${name}-folder`,
@@ -58,6 +61,7 @@ export class Router extends pulumi.ComponentResource {
       file("start", "conf/start.sh", startScript(), "script"),
       file("cfg", "conf/haproxy.cfg", renderHaproxyCfg(topology, router, args.haproxy), "haproxy"),
     ];
+    standIn.belongs(router, name);
     this.container = createContainer(
       name,
       {
@@ -85,8 +89,10 @@ export class Router extends pulumi.ComponentResource {
         parent: this,
         provider: dockerHost.provider,
         dependsOn: [folder, ...files.map(({ applied }) => applied), ...(args.after ?? [])],
+        hooks: standIn.container,
       },
     );
+    standIn.follow(name, this.container);
     this.registerOutputs({ container: this.container.name });
   }
 }

@@ -105,7 +105,7 @@ function replaced(step: PreviewStep, what: string, box: Box, place: Place, stack
     default:
       return finding(
         "interrupted",
-        "the container is replaced: every session through this router ends, and new ones are refused until it listens again; it has no understudy",
+        "the container is replaced: every session through this router ends, and those of its stand-in end once it is back; new ones on its Docker network are served throughout",
       );
   }
 }

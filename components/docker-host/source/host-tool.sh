@@ -15,6 +15,7 @@
 #   ledger                                      append one line of JSON (stdin) to the ledger
 #   guard CONTAINER SECONDS                     undo at a router what its runbook did there: SECONDS after the word `go`,
 #                                               or when the runbook is gone (start.sh in its container says what it reads)
+#   stand-in ROUTER IMAGE NETWORK               serve in its stead until stdin ends, while `up` makes it anew (router.sh)
 #   pooler-console CONTAINER                    PgBouncer's console, lines in and answers out, until stdin ends
 #   maintenance [note TOKEN | forget TOKEN]     what a maintenance window stopped here (one line of JSON); noted (stdin) and
 #                                               forgotten by the runbook that holds the lock
@@ -59,6 +60,7 @@ await() {
 #include volume.sh
 #include firewall.sh
 #include found.sh
+#include router.sh
 
 verb=${1:-}
 [ $# -gt 0 ] && shift
@@ -66,6 +68,7 @@ case $verb in
   settings | space | folder | file | secret | hold) apply "$verb" "$@" ;;
   lock | unlock | ledger | operations | maintenance | guard | volume | snapshot | unsnapshot | firewall) "$verb" "$@" ;;
   pooler-console) pooler_console "$@" ;;
+  stand-in) apply stand_in "$@" ;;
   found) if [ "${1:-}" = convert ]; then apply found "$@"; else found "$@"; fi ;;
-  *) fail "host-tool: unknown verb '$verb'; allowed: settings, space, folder, file, secret, hold, lock, unlock, ledger, guard, pooler-console, maintenance, operations, volume, snapshot, unsnapshot, firewall, found" ;;
+  *) fail "host-tool: unknown verb '$verb'; allowed: settings, space, folder, file, secret, hold, lock, unlock, ledger, guard, stand-in, pooler-console, maintenance, operations, volume, snapshot, unsnapshot, firewall, found" ;;
 esac
