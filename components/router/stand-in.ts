@@ -3,6 +3,9 @@ import type { HostHold } from "../../infra/hosts/operation-hold.ts";
 import { holdHost } from "../../infra/hosts/operation-hold.ts";
 import type { Router, Topology } from "../../infra/topology/model.ts";
 
+/** What every router of this package is started with. */
+const START_SCRIPT = "/start.sh";
+
 /** Seconds until the successor must serve; the host's tool waits 60 s itself. */
 const SUCCESSOR_SECONDS = 90;
 
@@ -13,7 +16,7 @@ const SUCCESSOR_SECONDS = 90;
 export class RouterStandIn {
   /** For the routers' containers, those that were found among them. */
   readonly container: pulumi.ResourceHookBinding;
-  readonly #network: string;
+  readonly #topology: Topology;
   readonly #routers = new Map<string, Router>();
   /** Containers whose registration is not over, by logical name. */
   readonly #pending = new Set<string>();
@@ -21,10 +24,10 @@ export class RouterStandIn {
 
   /** @param name unique in the program: hooks are found by it */
   constructor(name: string, topology: Topology) {
-    this.#network = topology.network.name;
+    this.#topology = topology;
     this.container = {
       beforeDelete: [
-        new pulumi.ResourceHook(`${name}-before-router-container-delete`, (args) => this.#begin(args.name)),
+        new pulumi.ResourceHook(`${name}-before-router-container-delete`, (args) => this.#begin(args)),
       ],
       afterCreate: [
         new pulumi.ResourceHook(`${name}-after-router-container-create`, (args) => this.#end(args.name)),
@@ -44,16 +47,21 @@ export class RouterStandIn {
   }
 
   /** @throws Error while a runbook holds the host: it works with the router that would go. */
-  async #begin(name: string): Promise<void> {
+  async #begin({ name, oldInputs }: pulumi.ResourceHookArgs): Promise<void> {
     const router = this.#routers.get(name);
     // Registered and then deleted: not a replacement, the whole stack goes (`destroy --run-program`).
     if (router === undefined || !this.#pending.has(name)) return;
+    // The only site's PostgreSQL is stopped while it is converted: a stand-in could send nobody anywhere, and takes time.
+    if (this.#topology.sites.length === 1 && wasFound(oldInputs)) return;
     const { host, container, image } = router;
     const tool = `${host.ssh.user === "root" ? "" : "sudo -n "}${host.root}/bin/host-tool`;
     const hold = await holdHost(
       { address: host.address, port: host.ssh.port, user: host.ssh.user, hostKey: host.ssh.hostKey },
       tool,
-      { verb: `stand-in ${container} ${image} ${this.#network}`, releaseSeconds: SUCCESSOR_SECONDS },
+      {
+        verb: `stand-in ${container} ${image} ${this.#topology.network.name}`,
+        releaseSeconds: SUCCESSOR_SECONDS,
+      },
     );
     this.#standing.set(name, hold);
     if (hold.said.startsWith("cannot"))
@@ -69,4 +77,9 @@ export class RouterStandIn {
     const said = await hold.release();
     if (said !== "") await pulumi.log.warn(said);
   }
+}
+
+/** Whether a container was made by others than this package. */
+function wasFound(inputs: { readonly entrypoints?: unknown } | undefined): boolean {
+  return !JSON.stringify(inputs?.entrypoints ?? []).includes(START_SCRIPT);
 }
