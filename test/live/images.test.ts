@@ -138,6 +138,42 @@ describe("a new PostgreSQL image in production", { timeout: 600_000 }, () => {
     const back = await world.engine("up", "--yes");
     expect(back.code, said(back)).toBe(0);
   });
+
+  // A minute, until it no longer holds the host.
+  it.runIf(process.env["HEATWAVE_ALL"] === "1")(
+    "what stands in for a router whose `up` died serves on until there is a router, and holds no runbook up",
+    async () => {
+      const { plan, stack, overlay, topology: live } = await liveWorld(world, root);
+      const [router] = live.routers;
+      const folder = router!.host.root;
+      const writer = await Writer.start(plan, stack, overlay, { sampleEveryMs: 0 });
+      await world.host(
+        primary,
+        `mkfifo /tmp/up && (sleep 600 >/tmp/up &) && (${folder}/bin/host-tool stand-in ${router!.container} ${router!.image} ${live.network.name} </tmp/up >/tmp/said 2>&1 &)
+         timeout 30 sh -c 'until grep -q serving /tmp/said; do sleep 0.1; done' && docker stop ${router!.container} && pkill -f 'sleep 600'`,
+      );
+      await writer.awaitRow(writer.mark("no router"), 10_000);
+      await vi.waitFor(
+        async () => expect(await world.host(primary, "cat /tmp/said")).toMatch(/serves in its stead until/),
+        { timeout: 90_000, interval: 2000 },
+      );
+      await world.host(primary, `flock -n -x ${folder}/operations/apply.flock true`);
+      await writer.awaitRow(writer.mark("after a minute"), 10_000);
+      await world.host(primary, `docker start ${router!.container}`);
+      await vi.waitFor(
+        async () =>
+          expect(await world.host(primary, "pgrep -f 'host-tool stand-i[n]' || echo none")).toBe("none\n"),
+        { timeout: 30_000, interval: 1000 },
+      );
+      await writer.awaitRow(writer.mark("router"), 10_000);
+      const report = await reportOf(writer);
+      console.log(
+        `a router stood in for: ${report.acknowledged} rows, ${report.lost} lost, longest gap ${report.longestGap?.ms.toFixed(0)} ms`,
+      );
+      expect(report.lost).toBe(0);
+      expect(report.longestGap?.ms).toBeLessThan(STOOD_IN);
+    },
+  );
 });
 
 describe("a new PostgreSQL image at three sites", { timeout: 600_000 }, () => {

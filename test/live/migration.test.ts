@@ -2,9 +2,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { loadStackFile } from "../../infra/config/load.ts";
 import { cut, healLinks } from "../../infra/rehearsal/faults/network.ts";
 import type { MigrationStep } from "../../infra/rehearsal/migration.ts";
 import { migrationSteps, planMigration } from "../../infra/rehearsal/migration.ts";
+import type { WriterReport } from "../../infra/rehearsal/writer/writer.ts";
 import { Writer } from "../../infra/rehearsal/writer/writer.ts";
 import type { LiveWorld } from "../support/live-world.ts";
 import { liveWorld } from "../support/live-world.ts";
@@ -33,13 +35,27 @@ describe("a data centre moves under load", SLOW, () => {
   let writer: Writer;
   beforeAll(async () => {
     live = await liveWorld(world, folder);
-    writer = await Writer.start(live.plan, live.stack, live.overlay, {
-      clients: 2,
-      everyMs: 20,
-      sampleEveryMs: 0,
-    });
+    writer = await startWriter();
   }, 120_000);
   afterAll(() => rmSync(folder, { recursive: true }));
+
+  async function startWriter(): Promise<Writer> {
+    const { plan, stack, overlay } = await liveWorld(world, folder);
+    return Writer.start(plan, stack, overlay, { clients: 2, everyMs: 20, sampleEveryMs: 0 });
+  }
+
+  /** No row was lost, and writes paused for a flip alone. */
+  function quiet(what: string, report: WriterReport): void {
+    console.log(
+      `${what}: ${report.acknowledged} rows, ${report.lost} lost; longest gaps ` +
+        report.marks
+          .map(({ name, gapMs, errors }) => `${name} ${gapMs.toFixed(0)} ms ${JSON.stringify(errors)}`)
+          .join(", "),
+    );
+    expect(report).toMatchObject({ lost: 0, duplicates: 0 });
+    for (const { name, gapMs } of report.marks)
+      expect({ name, quiet: gapMs < (name === "flip" ? FLIP_MS : QUIET_MS) }).toEqual({ name, quiet: true });
+  }
 
   const write = (edit: (text: string) => string): void =>
     writeFileSync(configFile, edit(readFileSync(configFile, "utf8")));
@@ -181,16 +197,7 @@ describe("a data centre moves under load", SLOW, () => {
   it("lost no row, and stopped for nothing but the flip", async () => {
     // The rows are at a site that was not there when the writer began.
     writer.follow(await liveWorld(world, folder));
-    const report = await writer.stop();
-    console.log(
-      `migration: ${report.acknowledged} rows, ${report.lost} lost; longest gaps ` +
-        report.marks
-          .map(({ name, gapMs, errors }) => `${name} ${gapMs.toFixed(0)} ms ${JSON.stringify(errors)}`)
-          .join(", "),
-    );
-    expect(report).toMatchObject({ lost: 0, duplicates: 0 });
-    for (const { name, gapMs } of report.marks)
-      expect({ name, quiet: gapMs < (name === "flip" ? FLIP_MS : QUIET_MS) }).toEqual({ name, quiet: true });
+    quiet("migration", await writer.stop());
   });
 
   it("the last other copy may not go", async () => {
@@ -207,27 +214,57 @@ describe("a data centre moves under load", SLOW, () => {
     await clean();
   });
 
-  it("a standby's host gets another address; the primary's is refused", async () => {
-    const move = async (host: string, from: string, to: string): Promise<void> => {
-      write((text) => text.replace(`address: ${from}`, `address: ${to}`));
-      await world.run("up", "--hosts-only");
-      await world.host(host, `ip address del ${from}/32 dev tailscale0`);
-      await previewed();
-    };
-    await move("chi-02", "100.68.157.49", "100.68.157.50");
+  const MOVED = planMigration(loadStackFile(root, "production")).address;
+  const [OLD, NEW] = [MOVED, MOVED.replace(/\d+$/, "99")];
+
+  /** The machine gets its new address and loses the old one; then the stack file says so. */
+  async function moveAddress(host: string, from: string, to: string): Promise<void> {
+    write((text) => text.replace(`address: ${from}`, `address: ${to}`));
+    await world.run("up", "--hosts-only");
+    await world.host(host, `ip address del ${from}/32 dev tailscale0`);
+    await previewed();
+  }
+
+  const streamsAt = (primary: string): Promise<string> =>
+    world.sql(primary, "select application_name from pg_stat_replication where state = 'streaming'");
+
+  it("a standby's host gets another address: it streams again, and nobody felt it", async () => {
+    const beside = await startWriter();
+    beside.mark("re-address");
+    await moveAddress("chi-02", "100.68.157.49", "100.68.157.50");
     await up();
     await clean();
-    expect(
-      await world.sql(
-        "moved-01",
-        "select application_name from pg_stat_replication where state = 'streaming'",
-      ),
-    ).toBe("chi-02");
-    const { address } = planMigration(live.stack);
-    const other = address.replace(/\d+$/, "99");
-    await move("moved-01", address, other);
+    expect(await streamsAt("moved-01")).toBe("chi-02");
+    beside.follow(await liveWorld(world, folder));
+    quiet("re-addressing a standby", await beside.stop());
+  });
+
+  it("the primary's is refused, and nothing is touched", async () => {
+    const before = readFileSync(configFile, "utf8");
+    await moveAddress("moved-01", OLD, NEW);
     const refused = await world.engine("up", "--yes");
     expect(refused.code).toBe(1);
     expect(refused.stdout + refused.stderr).toMatch(/moved-01 is the primary: .*move the writes/);
+    writeFileSync(configFile, before);
+    await world.run("up", "--hosts-only");
+    await world.host("moved-01", `ip address del ${NEW}/32 dev tailscale0`);
+    await previewed();
+    await clean();
+  });
+
+  it("after a flip its address changes like any other", async () => {
+    const beside = await startWriter();
+    beside.mark("flip");
+    write((text) => text.replace("heatwave:primary: moved-01", "heatwave:primary: chi-02"));
+    await previewed();
+    await up();
+    await clean();
+    beside.mark("re-address");
+    await moveAddress("moved-01", OLD, NEW);
+    await up();
+    await clean();
+    expect(await streamsAt("chi-02")).toBe("moved-01");
+    beside.follow(await liveWorld(world, folder));
+    quiet("re-addressing what was the primary's", await beside.stop());
   });
 });

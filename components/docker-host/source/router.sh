@@ -9,7 +9,6 @@ router_script=/usr/local/etc/haproxy/start.sh
 stand_in() {
   router=$1 image=$2 network=$3
   self=$router-stand-in stands=
-  docker rm -f "$self" >/dev/null 2>&1 || true
   if [ "$(docker inspect --type container --format '{{.State.Running}}' "$router" 2>/dev/null)" != true ]; then
     echo absent
   elif why=$(stand_in_begin 2>&1); then
@@ -21,11 +20,22 @@ stand_in() {
   fi
   cat >/dev/null
   [ -n "$stands" ] || return 0
-  await 60 docker exec "$router" /bin/sh "$router_script" ping || say "$router does not answer for 60 s; what stood in for it goes all the same"
+  await 60 serves || {
+    say "$router does not answer for 60 s; $self serves in its stead until it does, for a day at most"
+    exec 9>&-
+    looks=0
+    until serves >/dev/null 2>&1 || [ "$looks" -ge 17280 ]; do
+      looks=$((looks + 1))
+      sleep 5
+    done
+  }
   stand_in_end
 }
 
+serves() { docker exec "$router" /bin/sh "$router_script" ping; }
+
 stand_in_begin() {
+  docker rm -f "$self" >/dev/null 2>&1 || true
   # 99 is the image's haproxy; the folder of its sockets is its own, the configuration is the router's.
   docker run -d --name "$self" --network "$network" --network-alias "$router" --init --user 99:99 \
     --tmpfs /run/haproxy:uid=99,gid=99 --volume "$root/$router/conf:/usr/local/etc/haproxy:ro" \
