@@ -149,7 +149,7 @@ describe("a new PostgreSQL image in production", { timeout: 600_000 }, () => {
       const writer = await Writer.start(plan, stack, overlay, { sampleEveryMs: 0 });
       await world.host(
         primary,
-        `mkfifo /tmp/up && (sleep 600 >/tmp/up &) && (${folder}/bin/host-tool stand-in ${router!.container} ${router!.image} ${live.network.name} </tmp/up >/tmp/said 2>&1 &)
+        `mkfifo /tmp/up && (sleep 600 >/tmp/up &) && (${folder}/bin/host-tool stand-in ${router!.container} $(docker inspect -f '{{.Config.Image}}' ${router!.container}) ${live.network.name} </tmp/up >/tmp/said 2>&1 &)
          timeout 30 sh -c 'until grep -q serving /tmp/said; do sleep 0.1; done' && docker stop ${router!.container} && pkill -f 'sleep 600'`,
       );
       await writer.awaitRow(writer.mark("no router"), 10_000);
