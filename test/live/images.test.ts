@@ -149,8 +149,8 @@ describe("a new PostgreSQL image in production", { timeout: 600_000 }, () => {
       const writer = await Writer.start(plan, stack, overlay, { sampleEveryMs: 0 });
       await world.host(
         primary,
-        `mkfifo /tmp/up && (sleep 600 >/tmp/up &) && (${folder}/bin/host-tool stand-in ${router!.container} $(docker inspect -f '{{.Config.Image}}' ${router!.container}) ${live.network.name} </tmp/up >/tmp/said 2>&1 &)
-         timeout 30 sh -c 'until grep -q serving /tmp/said; do sleep 0.1; done' && docker stop ${router!.container} && pkill -f 'sleep 600'`,
+        `mkfifo /tmp/up && (sleep 600 >/tmp/up & echo $! >/tmp/up.pid) && (${folder}/bin/host-tool stand-in ${router!.container} $(docker inspect -f '{{.Config.Image}}' ${router!.container}) ${live.network.name} </tmp/up >/tmp/said 2>&1 &)
+         timeout 30 sh -c 'until grep -q serving /tmp/said; do sleep 0.1; done' && docker stop ${router!.container} && kill $(cat /tmp/up.pid)`,
       );
       await writer.awaitRow(writer.mark("no router"), 10_000);
       await vi.waitFor(
@@ -162,7 +162,7 @@ describe("a new PostgreSQL image in production", { timeout: 600_000 }, () => {
       await world.host(primary, `docker start ${router!.container}`);
       await vi.waitFor(
         async () =>
-          expect(await world.host(primary, "pgrep -f 'host-tool stand-i[n]' || echo none")).toBe("none\n"),
+          expect(await world.host(primary, "pgrep -f 'host-tool stand-i[n]' || echo none")).toBe("none"),
         { timeout: 30_000, interval: 1000 },
       );
       await writer.awaitRow(writer.mark("router"), 10_000);
