@@ -139,6 +139,43 @@ describe("a new PostgreSQL image in production", { timeout: 600_000 }, () => {
     expect(back.code, said(back)).toBe(0);
   });
 
+  it("a router that cannot be made is stood in for until the next `up` makes it", async () => {
+    const { plan, stack, overlay, topology: live } = await liveWorld(world, root);
+    const { container, host } = live.routers[0]!;
+    const setPort = (from: number, to: number): Promise<string> =>
+      world.controller(`sed -i 's/statsPort: ${from}/statsPort: ${to}/' Pulumi.production.yaml`);
+    await world.host(
+      primary,
+      `docker run -d --rm --name thief -p ${host.address}:9404:80 --entrypoint sleep $(docker inspect -f '{{.Config.Image}}' ${container}) 600`,
+    );
+    await setPort(8404, 9404);
+    const writer = await Writer.start(plan, stack, overlay, { sampleEveryMs: 0 });
+    const refused = await world.engine("up", "--yes");
+    expect(refused.code).toBe(1);
+    expect(said(refused)).toContain("port is already allocated");
+    await writer.awaitRow(writer.mark("no router"), 10_000);
+    await world.host(primary, "docker rm -f thief");
+    const up = await world.engine("up", "--yes");
+    expect(up.code, said(up)).toBe(0);
+    await vi.waitFor(
+      async () =>
+        expect(
+          await world.host(primary, `docker ps --format '{{.Names}}' | grep -c ${container} || true`),
+        ).toBe("1"),
+      { timeout: 30_000, interval: 1000 },
+    );
+    await writer.awaitRow(writer.mark("router"), 10_000);
+    const report = await reportOf(writer);
+    console.log(
+      `a router that could not be made: ${report.acknowledged} rows, ${report.lost} lost, longest gap ${report.longestGap?.ms.toFixed(0)} ms`,
+    );
+    expect(report.lost).toBe(0);
+    expect(report.longestGap?.ms).toBeLessThan(STOOD_IN);
+    await setPort(9404, 8404);
+    const back = await world.engine("up", "--yes");
+    expect(back.code, said(back)).toBe(0);
+  });
+
   // A minute, until it no longer holds the host.
   it.runIf(process.env["HEATWAVE_ALL"] === "1")(
     "what stands in for a router whose `up` died serves on until there is a router, and holds no runbook up",
