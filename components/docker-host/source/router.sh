@@ -39,7 +39,7 @@ stand_in_begin() {
   # 99 is the image's haproxy; the folder of its sockets is its own, the configuration is the router's.
   docker run -d --name "$self" --network "$network" --network-alias "$router" --init --user 99:99 \
     --tmpfs /run/haproxy:uid=99,gid=99 --volume "$root/$router/conf:/usr/local/etc/haproxy:ro" \
-    --stop-signal SIGTERM --entrypoint /bin/sh "$image" "$router_script" run || return 1
+    --stop-signal SIGTERM --log-driver json-file --log-opt max-size=20m --entrypoint /bin/sh "$image" "$router_script" run || return 1
   await 15 docker exec "$self" /bin/sh "$router_script" ping || {
     docker logs --tail 5 "$self"
     return 1
