@@ -117,7 +117,7 @@ export class ReplacementGuard {
     await this.#takeTurn(site.name);
     try {
       // Before the look: what is seen then is not changed by a runbook until the container is back.
-      this.#release = (await holdHost(targetOf(site), toolOf(site))).release;
+      this.#release = (await holdHost(site.host)).release;
       await this.#untilItMayGo(site);
     } catch (error) {
       await this.#endTurn();
@@ -201,7 +201,7 @@ export class ReplacementGuard {
     await this.#endTurn();
     await this.#untilOthersAreDone(site);
     await this.#takeTurn(site.name);
-    this.#release = (await holdHost(targetOf(site), toolOf(site))).release;
+    this.#release = (await holdHost(site.host)).release;
     const again = mayReplace(site.name, await this.#lookAtAll());
     if (again.kind === "primary") throw new Error(refusalOfPrimary(this.#topology, site, pulumi.getStack()));
   }
@@ -276,9 +276,4 @@ export class ReplacementGuard {
 function targetOf({ host }: Site): SshTarget {
   const { address, ssh } = host;
   return { address, port: ssh.port, user: ssh.user, hostKey: ssh.hostKey };
-}
-
-/** The host's installed tool (see `components/docker-host`). */
-function toolOf({ host }: Site): string {
-  return `${host.ssh.user === "root" ? "" : "sudo -n "}${host.root}/bin/host-tool`;
 }

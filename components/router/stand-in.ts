@@ -54,15 +54,10 @@ export class RouterStandIn {
     // The only site's PostgreSQL is stopped while it is converted: a stand-in could send nobody anywhere, and takes time.
     if (this.#topology.sites.length === 1 && wasFound(oldInputs)) return;
     const { host, container, image } = router;
-    const tool = `${host.ssh.user === "root" ? "" : "sudo -n "}${host.root}/bin/host-tool`;
-    const hold = await holdHost(
-      { address: host.address, port: host.ssh.port, user: host.ssh.user, hostKey: host.ssh.hostKey },
-      tool,
-      {
-        verb: `stand-in ${container} ${image} ${this.#topology.network.name}`,
-        releaseSeconds: SUCCESSOR_SECONDS,
-      },
-    );
+    const hold = await holdHost(host, {
+      verb: `stand-in ${container} ${image} ${this.#topology.network.name}`,
+      releaseSeconds: SUCCESSOR_SECONDS,
+    });
     this.#standing.set(name, hold);
     if (hold.said.startsWith("cannot"))
       await pulumi.log.warn(

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 import { describeTarget, SshError } from "./ssh-errors.ts";
-import type { SshTarget } from "./ssh-options.ts";
 import { borrowHost } from "./ssh-pool.ts";
+import type { StackHostAddress } from "./stack-host.ts";
 
 /** Seconds until the host must have said that it is held; its own tool waits 60 s for a runbook that is about to begin. */
 const HELD_SECONDS = 75;
@@ -26,18 +26,17 @@ export interface HoldOptions {
 
 /**
  * Keeps runbooks off a host, as every verb of `up` does while it runs, until `release`, or until this process is gone.
- * @param tool command line of the host's installed host-tool
  * @throws Error with the host's words while a runbook holds it; SshError when the host cannot be reached
  */
 export async function holdHost(
-  target: SshTarget,
-  tool: string,
+  { address, ssh, root }: StackHostAddress,
   { verb = "hold", releaseSeconds = RELEASE_SECONDS }: HoldOptions = {},
 ): Promise<HostHold> {
+  const target = { address, port: ssh.port, user: ssh.user, hostKey: ssh.hostKey };
   const { host, release } = borrowHost(target);
   try {
     await host.connect({ attempts: 2, timeoutSeconds: 10 });
-    const child = await host.stream(`${tool} ${verb}`);
+    const child = await host.stream(`${ssh.user === "root" ? "" : "sudo -n "}${root}/bin/host-tool ${verb}`);
     let printed = "";
     child.stderr.on("data", (text: Buffer) => (printed += text.toString()));
     let said = "";
